@@ -2,6 +2,7 @@
 //! only by somebody who signs.
 
 mod due;
+mod touched;
 
 use domain::agreement::availability::{
     Evidence, Facts, Figures, Seen, Standing, Totals, Verdict, Window,
@@ -29,6 +30,8 @@ use store::{Queries, Tx};
 
 pub use self::due::{MONTHS_BACK_MAX, freeze_due};
 pub(crate) use self::due::{months_back, undecided};
+pub(crate) use self::touched::touch;
+pub use self::touched::{PAGE_MAX, Revised, Touched, revise_touched, touched, touched_months};
 use crate::agreement::{Held, at as agreement_at, timetable};
 use crate::violation::{self, MACHINE};
 use crate::{App, Error, Failure, Result};
@@ -79,6 +82,8 @@ pub struct Month {
     pub evidence_until: Timestamp,
     /// Whether the moon may still move that (T011).
     pub evidence_may_move: bool,
+    /// What changed of what it was computed from since it was frozen, until it is revised.
+    pub touched: Option<Touched>,
 }
 
 /// What freezing a month did.
@@ -109,6 +114,7 @@ pub async fn month(
     let judged = inputs.judge();
     let written = store::month_statement::of_month(&mut reads, account, month).await?;
     let signatures = store::signature::of_month(&mut reads, account, month).await?;
+    let touched = store::month_statement::touched_of(&mut reads, account, month).await?;
     let state = state(month, now, written.last().map(|statement| statement.revision));
     let business = timetable(&mut reads, CalendarKind::Business).await?;
     let until = evidence_until(month, &inputs.parameters, &business);
@@ -128,6 +134,7 @@ pub async fn month(
         verdict,
         evidence_until,
         evidence_may_move,
+        touched,
     })
 }
 
@@ -163,6 +170,7 @@ pub async fn freeze(app: &App, month: PersianMonth) -> Result<Frozen, MonthRefus
     crate::promise::enter_missed(app, month).await?;
     // Written last, it says that all the others are there.
     run.write(app, &[run.platform()]).await?;
+    run.notice(app).await?;
     Ok(run.frozen)
 }
 
@@ -177,6 +185,18 @@ struct Freezing {
 }
 
 impl Freezing {
+    /// What came while the month was being written down was seen by nobody: it is noted as if it
+    /// had come afterwards.
+    async fn notice(&self, app: &App) -> Result<(), MonthRefusal> {
+        let parameters = &self.agreement.draft.parameters;
+        if facts(&mut app.read().await?, self.time, parameters).await? == self.facts {
+            return Ok(());
+        }
+        let because = "evidence came while it was written down";
+        let (everyone, now) = (Scope::everyone(), self.now);
+        app.write(async |tx| Ok(touch(tx, self.time, &everyone, because, now).await?)).await
+    }
+
     fn platform(&self) -> Standing {
         Standing {
             entitlements: vec![(self.agreement.draft.parameters.paths(), self.time)],
@@ -396,6 +416,7 @@ async fn revise_in(
     if !store::month_statement::insert(tx, &statement).await? {
         return Err(Error::Refused(MonthRefusal::Meanwhile));
     }
+    store::month_statement::untouch(tx, month, account).await?;
     let standing = violation::standing(&Held::read(tx).await?, &statement, now)?;
     violation::follow_revision(tx, now, &statement, standing).await?;
     Ok(statement)

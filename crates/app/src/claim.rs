@@ -2,27 +2,28 @@
 //! settled.
 
 mod grounds;
+mod handlers;
+mod settlement;
 
 use domain::agreement::claim::{
-    self, Claim, Claimant, Decision, Member, Outcome, Refusal, State, TEXT_MAX, Track, admit,
-    decision_due,
+    self, Claimant, Decision, Member, Refusal, State, TEXT_MAX, Track, admit, decision_due,
 };
-use domain::agreement::credit::{Correction, Credit, CreditKey, Move, correction};
-use domain::agreement::scope::Paths;
 use domain::agreement::violation::Clause;
-use domain::billing::subscription::{State as Subscribed, coverage};
+use domain::billing::subscription::coverage;
 use domain::calendar::month::PersianMonth;
 use domain::calendar::span::Span;
 use domain::{AccountId, Rials, Timestamp};
 use store::claim::NewClaim;
 pub use store::claim::{Kept, Step};
-use store::credit::{By, NewCredit};
-use store::subscription::Subscription;
+use store::credit::By;
 use store::{Queries, Tx};
 
 pub use self::grounds::{Grounds, LINE_MAX, OpenDay, Queued, grounds};
+pub use self::handlers::Handled;
+pub(crate) use self::settlement::granted_without_credit;
+pub use self::settlement::settle;
+use self::settlement::{granted, within_total};
 use crate::agreement::Held;
-use crate::compensation::{But, Published, left_of_month};
 use crate::post::Staff;
 use crate::{App, Caller, Error, Failure, Result, credit, request};
 
@@ -169,7 +170,8 @@ async fn claimant(
     Ok(Claimant { verified: !unverified, paid })
 }
 
-/// Takes note that a claim has all that is needed, and of who handled its case: they do not decide.
+/// Takes note that a claim has all that is needed, and of who handled its case beside those whom
+/// the records name: they do not decide.
 ///
 /// # Errors
 /// Refused as [`ClaimRefusal`] says.
@@ -191,7 +193,8 @@ pub async fn complete(
     .await
 }
 
-/// Gives a claim to a committee.
+/// Gives a claim to a committee, of which nobody handled the case by what staff noted or by the
+/// records of the desk (A29, I16).
 ///
 /// # Errors
 /// Refused as [`ClaimRefusal`] says.
@@ -206,6 +209,7 @@ pub async fn assign(
     change(app, None, id, actor, "", async |tx, kept| {
         let round = kept.claim.decisions().len();
         let least = Held::read(tx).await?.at(kept.event_at).draft.parameters.committee_min();
+        add_handlers(tx, kept).await?;
         kept.claim.assign(committee.to_vec(), least).map_err(rule)?;
         own_voices(tx, kept, now).await?;
         for member in committee {
@@ -214,6 +218,14 @@ pub async fn assign(
         Ok(())
     })
     .await
+}
+
+/// Adds those to who handled a case whom the records name. It is asked again at each step and kept
+/// nowhere: the records are.
+async fn add_handlers(tx: &mut Tx, kept: &mut Kept) -> Result<(), ClaimRefusal> {
+    let handled = handlers::by_records(tx, kept).await?;
+    kept.claim.handled_by.extend(handled.into_iter().map(|one| one.name));
+    Ok(())
 }
 
 /// Refuses a committee in which one speaks for another at this moment, or has left (C03).
@@ -228,8 +240,8 @@ async fn own_voices(tx: &mut Tx, kept: &Kept, now: Timestamp) -> Result<(), Clai
     claim::own_voices(committee, handled_by, &staff.pairs(at)).map_err(rule)
 }
 
-/// Lets another one sit in a committee, on the same side, instead of a member who has left: who has
-/// left decides nothing.
+/// Lets another one sit in a committee, on the same side, instead of a member who has left, or who
+/// handled the case by the records: neither decides anything.
 ///
 /// # Errors
 /// Refused as [`ClaimRefusal`] says.
@@ -246,10 +258,12 @@ pub async fn replace(
         None,
         id,
         actor,
-        &format!("{gone} has left; {by} sits instead"),
+        &format!("{gone} sits no more; {by} sits instead"),
         async |tx, kept| {
             let at = store::chain::now(tx, now).await?;
-            if !Staff::read(tx).await?.has_left(gone, at) {
+            add_handlers(tx, kept).await?;
+            let is_partial = kept.claim.partial().is_some_and(|partial| partial == gone);
+            if !is_partial && !Staff::read(tx).await?.has_left(gone, at) {
                 return Err(rule(Refusal::Stays(gone.to_owned())));
             }
             let round = kept.claim.decisions().len();
@@ -305,6 +319,10 @@ pub async fn decide(
     let decision = Decision { at: app.now(), ..decision };
     change(app, None, id, actor, "", async |tx, kept| {
         let round = kept.claim.decisions().len();
+        add_handlers(tx, kept).await?;
+        if let Some(partial) = kept.claim.partial() {
+            return Err(rule(Refusal::Partial(partial.to_owned())));
+        }
         own_voices(tx, kept, decision.at).await?;
         kept.claim.decide(decision.clone()).map_err(rule)?;
         within_total(tx, kept, granted(&kept.claim)).await?;
@@ -341,125 +359,6 @@ pub async fn appeal(
 /// Refused as [`ClaimRefusal`] says.
 pub async fn withdraw(app: &App, account: AccountId, id: i64) -> Result<Kept, ClaimRefusal> {
     go(app, Some(account), id, State::Withdrawn, &format!("account {account}"), "").await
-}
-
-/// Settles a claim: notes how what was granted was paid; a granted discount is owed in the same
-/// commit, and is on the next invoice, or with the committee when no invoice comes any more. After
-/// an appeal only what is missing of the second decision is.
-///
-/// # Errors
-/// Refused as [`ClaimRefusal`] says.
-pub async fn settle(app: &App, id: i64, how: &str, actor: &str) -> Result<Kept, ClaimRefusal> {
-    said(how, "note")?;
-    let now = app.now();
-    change(app, None, id, actor, how, async |tx, kept| {
-        // What a claim was granted becomes a credit: whoever adds both up sees it as one of them.
-        store::account::lock(tx, kept.account).await?;
-        kept.claim.step(State::Settled).map_err(rule)?;
-        let by = By { at: now, actor, reason: how };
-        let (account, month) = (kept.account, PersianMonth::of(kept.event_at));
-        let mut earlier = store::credit::of_month(tx, account, month).await?;
-        earlier.retain(|one| one.new.key.claim() == Some(kept.id));
-        let Correction { take_back, propose } =
-            correction(earlier.iter().map(|one| &one.credit), as_credit(&kept.claim));
-        for one in earlier.iter_mut().filter(|_| take_back) {
-            let taken = credit::take(tx, one, by).await;
-            taken.map_err(|error| error.map(|credit::Lost| ClaimRefusal::Meanwhile))?;
-        }
-        if propose == Rials::ZERO {
-            return Ok(());
-        }
-        owe(tx, kept, (propose, !earlier.is_empty()), by).await
-    })
-    .await
-}
-
-/// Refuses what is more than its month may still pay back. What was granted before stays granted:
-/// what the month pays by itself is bounded by it in turn.
-async fn within_total(tx: &mut Tx, kept: &Kept, granted: Rials) -> Result<(), ClaimRefusal> {
-    let (account, month) = (kept.account, PersianMonth::of(kept.event_at));
-    store::account::lock(tx, account).await?;
-    let published = Published::read(tx).await?;
-    let left = left_of_month(tx, &published, (account, month), But::Claim(kept.id)).await?;
-    match left.filter(|left| granted > *left) {
-        Some(left) => Err(Error::Refused(ClaimRefusal::MoreThanLeft(left))),
-        None => Ok(()),
-    }
-}
-
-/// How much the last decision grants.
-fn granted(claim: &Claim) -> Rials {
-    let last = claim.decisions().last().filter(|last| last.outcome != Outcome::Rejected);
-    last.and_then(|last| last.amount).unwrap_or(Rials::ZERO)
-}
-
-/// How much a decision grants as a discount, and how much in another way.
-fn parts(decision: &Decision) -> (Rials, Rials) {
-    let amount = decision.amount.filter(|_| decision.outcome != Outcome::Rejected);
-    let amount = amount.unwrap_or(Rials::ZERO);
-    let is_discount = decision.method.as_deref().is_some_and(|method| method.trim() == DISCOUNT);
-    if is_discount { (amount, Rials::ZERO) } else { (Rials::ZERO, amount) }
-}
-
-/// How much of a claim is a credit once it is settled: what its last decision grants as a discount,
-/// but for what was paid in another way before it was appealed.
-fn as_credit(claim: &Claim) -> Rials {
-    let mut settled = claim.settled();
-    let (first, second) = (settled.next().map(parts), settled.next().map(parts));
-    match (first, second) {
-        (Some((_, paid)), Some((discount, _))) => Rials((discount.0 - paid.0).max(0)),
-        (Some((discount, _)), None) => discount,
-        (None, _) => Rials::ZERO,
-    }
-}
-
-/// How much a claim was granted that is not, or not yet, a credit.
-pub(crate) fn granted_without_credit(claim: &Claim) -> Rials {
-    if claim.state() == State::Withdrawn {
-        // Who takes an appeal back keeps what was paid before it.
-        return claim.settled().next().map_or(Rials::ZERO, |first| parts(first).1);
-    }
-    Rials((granted(claim).0 - as_credit(claim).0).max(0))
-}
-
-/// Owes so much of what a claim was granted, and whether it is another credit of it, to a
-/// subscription of the account's: one that is in force, else one that may be again, else what is
-/// owed goes to the committee (T148).
-async fn owe(
-    tx: &mut Tx,
-    kept: &Kept,
-    (amount, is_another): (Rials, bool),
-    by: By<'_>,
-) -> Result<(), ClaimRefusal> {
-    let subscriptions = store::subscription::of_accounts(tx, kept.account, kept.account).await?;
-    let is_over = |one: &&Subscription| one.state() == Subscribed::Ended;
-    let subscription = subscriptions
-        .iter()
-        .find(|one| one.state().is_billed())
-        .or_else(|| subscriptions.iter().rfind(|one| !is_over(one)))
-        .or_else(|| subscriptions.last())
-        .ok_or(Error::Refused(ClaimRefusal::NoSubscription))?;
-    let key = CreditKey {
-        account: kept.account,
-        subscription: subscription.id,
-        month: PersianMonth::of(kept.event_at),
-        paths: Paths::ALL,
-        // What a month pays back by itself has the track of availability to itself.
-        track: if kept.track == Track::Availability { Track::Other } else { kept.track },
-        revision: CreditKey::of_claim(kept.id, is_another)
-            .ok_or(Failure::of("numbering a claim's credit"))?,
-    };
-    let mut credit = Credit::propose(key, amount).map_err(|_| Failure::of("granting nothing"))?;
-    let posting = credit.post().map_err(|_| Failure::of("owing what was granted"))?;
-    let (computed, proposed_at) = (amount, by.at);
-    let new = NewCredit { key, amount, computed, basis: None, proposed_at, owed_from: proposed_at };
-    let made = store::credit::insert(tx, &new).await?;
-    let id = made.ok_or(Error::Refused(ClaimRefusal::Meanwhile))?;
-    store::credit::insert_move(tx, id, 0, Move::Post, Some(posting), by).await?;
-    if is_over(&subscription) {
-        credit::hand_over(tx, subscription.id, by.at).await.map_err(meanwhile)?;
-    }
-    Ok(())
 }
 
 /// The claim of this number, of this account if one is given.

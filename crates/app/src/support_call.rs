@@ -339,8 +339,8 @@ pub async fn list(
     Ok(store::support_call::list(&mut app.read().await?, before, limit).await?)
 }
 
-/// By when each callback has to be made, of those that are owed, and whether the moon may still move
-/// that (T011).
+/// By when each callback has to be made, of those that are owed, and whether the moon may still
+/// move that (T011).
 ///
 /// # Errors
 /// The database failed.

@@ -1,6 +1,5 @@
-//! Tickets: opened by customers or by staff, answered by people, closed and opened again. Whoever
-//! ends a turn of ours too late enters the miss in the same commit; what nobody ends is found by
-//! [`look`].
+//! Tickets: opened by customers or by staff, answered by people, closed and opened again. Who ends
+//! a turn of ours too late enters the miss in the same commit; what nobody ends [`look`] finds.
 
 use domain::agreement::attachment;
 use domain::agreement::ticket::{
@@ -431,12 +430,11 @@ pub async fn look(app: &App) -> std::result::Result<u64, Failure> {
     loop {
         let open = store::ticket::our_turn(&mut app.read().await?, after, BATCH).await?;
         let Some(last) = open.last() else { return Ok(entered) };
-        let since = last.ticket.turn().map(|turn| turn.since);
-        after = (since.unwrap_or(after.0), last.id);
+        after = (last.ticket.turn().map_or(after.0, |turn| turn.since), last.id);
         let until = app.now().plus_us(-SETTLED_US);
-        let missed = open.iter();
-        let missed = missed.filter_map(|kept| miss(kept, kept.ticket.turn()?, until, &support));
-        entered += crate::violation::enter_all(app, &missed.collect::<Vec<_>>()).await?;
+        let of = |kept: &Kept| miss(kept, kept.ticket.turn()?, until, &support);
+        let missed: Vec<_> = open.iter().filter_map(of).collect();
+        entered += crate::violation::enter_all(app, &missed).await?;
     }
 }
 

@@ -40,6 +40,7 @@ async fn look(app: &App) {
     // What those could not take, and none will.
     tell("credits went to the committee", app::credit::hand_over_due(app).await);
     tell("subscriptions were not paid in time", app::invoice::lapse_due(app).await);
+    tell("identities were not proven in time", app::identity::look_missing(app).await);
 }
 
 /// Logs what was done; what failed is tried again at the next look.

@@ -216,8 +216,8 @@ impl Timetable {
     }
 
     /// Whether a deadline to come may still move: the moon decides about a holiday among the days
-    /// that it counts and that are not over (T011). What is due by now, or has no deadline, moves no
-    /// more.
+    /// that it counts and that are not over (T011). What is due by now, or has no deadline, moves
+    /// no more.
     pub fn due_may_move(&self, since: Timestamp, due: Option<Timestamp>, now: Timestamp) -> bool {
         // What ends with a day does not count the next one.
         let to_come = due.filter(|due| *due > now);

@@ -177,6 +177,7 @@ struct Told {
     verdict: Option<&'static str>,
     evidence_until: String,
     evidence_may_move: bool,
+    due_for_review_since: Option<String>,
     computed_now: Figured,
     stretches: Vec<Stretch>,
     statements: Vec<Statement>,
@@ -336,6 +337,7 @@ async fn told(
         verdict: shown.verdict.map(Verdict::word),
         evidence_until: rfc3339(shown.evidence_until),
         evidence_may_move: shown.evidence_may_move,
+        due_for_review_since: shown.touched.as_ref().map(|one| rfc3339(one.noted_at)),
         computed_now: Figured::of(judged.totals, judged.figures),
         stretches: stretches
             .filter(|(_, class)| *class != Class::Up)
