@@ -159,7 +159,8 @@ pub(crate) struct Call {
     early_sdp: Option<Box<[u8]>>,
     /// Our 200 held an offer; the answer comes with the ACK.
     awaits_answer: bool,
-    /// What our 200 to a call that came in agreed on; it counts from the ACK on.
+    /// What we agreed on with an answer of ours before the call is up: in the 200 to a call that
+    /// came in, which counts from the ACK on, or to an UPDATE of a callee that rings.
     answered_with: Option<Box<Negotiated>>,
     audio: Audio,
     sound: Sound,
@@ -338,7 +339,12 @@ impl Call {
             wires.events.push(Event::Ringing { call });
         }
         if let Some(sdp) = sdp {
-            self.listen_early(&sdp, wires);
+            // The first of them: what another phone says is not mixed into it.
+            if self.agreed.is_none()
+                && let Ok(agreed) = sdp::read_answer(&self.local, &sdp)
+            {
+                self.listen_early(agreed, wires);
+            }
             if self.early_sdp.replace(sdp.into()).is_none() {
                 self.turn(now, Turn::EarlyMedia);
                 wires.events.push(Event::EarlyMedia { call });
@@ -363,9 +369,7 @@ impl Call {
         self.sip_code = Some(200);
         wires.counters.calls_answered += 1;
         wires.events.push(Event::Answered { call: self.key(), dialog });
-        let body = sdp.or_else(|| self.early_sdp.take().map(Vec::from)).unwrap_or_default();
-        self.early_sdp = None;
-        match sdp::read_answer(&self.local, &body) {
+        match self.agreed_by(sdp) {
             Ok(agreed) if reachable(&agreed, self.local.address.ip()) => {
                 self.follow(now, wires, |place, cues| place.answered(now, cues));
                 self.agree(now, agreed, wires);
@@ -376,8 +380,37 @@ impl Call {
         }
     }
 
+    /// What a 200 agrees on: by its own answer, by ours to the last UPDATE before it, or else by
+    /// what came before it.
+    fn agreed_by(&mut self, sdp: Option<Vec<u8>>) -> Result<Negotiated, sdp::Refusal> {
+        let (ours, before) = (self.answered_with.take(), self.early_sdp.take());
+        match (sdp, ours) {
+            (None, Some(ours)) => Ok(*ours),
+            (sdp, _) => {
+                let body = sdp.or(before.map(Vec::from)).unwrap_or_default();
+                sdp::read_answer(&self.local, &body)
+            }
+        }
+    }
+
+    /// The callee moves what it described before it answers, such as from a tone to a phone.
+    fn reoffer_early(&mut self, now: Instant, sdp: &[u8], wires: &mut Wires) {
+        match sdp::answer_offer(&self.local, sdp) {
+            Ok((agreed, answer)) if reachable(&agreed, self.local.address.ip()) => {
+                wires.sip.answer_reoffer(now, self.leg, &answer, &mut wires.sip_out);
+                self.listen_early(agreed, wires);
+                self.answered_with = Some(Box::new(agreed));
+            }
+            _ => wires.sip.refuse_reoffer(now, self.leg, 488, &mut wires.sip_out),
+        }
+    }
+
     /// The peer wants other media: another address or codec, hold or resume.
     pub(crate) fn reoffer(&mut self, now: Instant, sdp: Option<&[u8]>, wires: &mut Wires) {
+        if let (Phase::Calling, Some(sdp)) = (self.phase, sdp) {
+            self.local.session_version += 1;
+            return self.reoffer_early(now, sdp, wires);
+        }
         if self.phase != Phase::Up {
             return wires.sip.refuse_reoffer(now, self.leg, 488, &mut wires.sip_out);
         }
