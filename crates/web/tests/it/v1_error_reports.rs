@@ -32,7 +32,7 @@ async fn an_error_is_reported_and_its_work_accepted() {
     assert_eq!(again.json(), made.json());
     let made = made.json();
     let clock = json!({ "clock": "triage", "state": "running",
-                        "due_at": "2026-11-23T12:00:00+03:30" });
+                        "due_at": "2026-11-23T12:00:00+03:30", "may_move": false });
     assert_eq!((&made["ticket_id"], &made["clocks"]), (&json!("1"), &json!([clock])));
     for (body, code) in [
         (json!({}), "invalid_request"),

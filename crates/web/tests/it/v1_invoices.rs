@@ -121,7 +121,7 @@ async fn a_breached_month_is_read_on_the_invoice() {
     assert_eq!(
         invoice["discounts"],
         json!([{
-            "credit": credit["id"], "month": "1405-09", "statement_revision": 0,
+            "credit": credit["id"], "month": "1405-09", "statement_revision": 0, "claim": null,
             "track": "availability", "schedule": number, "amount": 100_001,
         }])
     );
