@@ -62,7 +62,7 @@ pub(crate) fn months_back(now: Timestamp) -> Vec<PersianMonth> {
 }
 
 /// The month before another one.
-fn before(month: PersianMonth) -> PersianMonth {
+pub(super) fn before(month: PersianMonth) -> PersianMonth {
     PersianMonth::of(month.start().plus_us(-1))
 }
 
