@@ -2,6 +2,7 @@
 //! only by somebody who signs.
 
 mod due;
+mod touched;
 
 use domain::agreement::availability::{
     Evidence, Facts, Figures, Seen, Standing, Totals, Verdict, Window,
@@ -29,6 +30,8 @@ use store::{Queries, Tx};
 
 pub(crate) use self::due::undecided;
 pub use self::due::{MONTHS_BACK_MAX, freeze_due};
+pub(crate) use self::touched::touch;
+pub use self::touched::{PAGE_MAX, Revised, Touched, revise_touched, touched, touched_months};
 use crate::agreement::{Held, at as agreement_at, timetable};
 use crate::violation::{self, MACHINE};
 use crate::{App, Error, Failure, Result};
@@ -77,6 +80,8 @@ pub struct Month {
     pub verdict: Option<Verdict>,
     /// Until when evidence can still decide it; then its low figure stands.
     pub evidence_until: Timestamp,
+    /// What changed of what it was computed from since it was frozen, until it is revised.
+    pub touched: Option<Touched>,
 }
 
 /// What freezing a month did.
@@ -107,6 +112,7 @@ pub async fn month(
     let judged = inputs.judge();
     let written = store::month_statement::of_month(&mut reads, account, month).await?;
     let signatures = store::signature::of_month(&mut reads, account, month).await?;
+    let touched = store::month_statement::touched_of(&mut reads, account, month).await?;
     let state = state(month, now, written.last().map(|statement| statement.revision));
     let business = timetable(&mut reads, CalendarKind::Business).await?;
     let until = evidence_until(month, &inputs.parameters, &business);
@@ -115,7 +121,7 @@ pub async fn month(
     let figures = Figures::of(month, totals, inputs.parameters.terms());
     let in_time = now < evidence_until;
     let verdict = figures.map(|one| standing_verdict(&one, &inputs.parameters, in_time));
-    Ok(Month { state, inputs, judged, written, signatures, verdict, evidence_until })
+    Ok(Month { state, inputs, judged, written, signatures, verdict, evidence_until, touched })
 }
 
 /// Writes a month down for every account and the platform. Doing it again changes nothing, whether
@@ -150,6 +156,7 @@ pub async fn freeze(app: &App, month: PersianMonth) -> Result<Frozen, MonthRefus
     crate::promise::enter_missed(app, month).await?;
     // Written last, it says that all the others are there.
     run.write(app, &[run.platform()]).await?;
+    run.notice(app).await?;
     Ok(run.frozen)
 }
 
@@ -164,6 +171,18 @@ struct Freezing {
 }
 
 impl Freezing {
+    /// What came while the month was being written down was seen by nobody: it is noted as if it
+    /// had come afterwards.
+    async fn notice(&self, app: &App) -> Result<(), MonthRefusal> {
+        let parameters = &self.agreement.draft.parameters;
+        if facts(&mut app.read().await?, self.time, parameters).await? == self.facts {
+            return Ok(());
+        }
+        let because = "evidence came while it was written down";
+        let (everyone, now) = (Scope::everyone(), self.now);
+        app.write(async |tx| Ok(touch(tx, self.time, &everyone, because, now).await?)).await
+    }
+
     fn platform(&self) -> Standing {
         Standing {
             entitlements: vec![(self.agreement.draft.parameters.paths(), self.time)],
@@ -383,6 +402,7 @@ async fn revise_in(
     if !store::month_statement::insert(tx, &statement).await? {
         return Err(Error::Refused(MonthRefusal::Meanwhile));
     }
+    store::month_statement::untouch(tx, month, account).await?;
     let standing = violation::standing(&Held::read(tx).await?, &statement, now)?;
     violation::follow_revision(tx, now, &statement, standing).await?;
     Ok(statement)

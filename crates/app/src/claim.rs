@@ -2,6 +2,7 @@
 //! settled.
 
 mod grounds;
+mod handlers;
 
 use domain::agreement::claim::{
     self, Claim, Claimant, Decision, Member, Outcome, Refusal, State, TEXT_MAX, Track, admit,
@@ -20,6 +21,7 @@ use store::credit::{By, NewCredit};
 use store::{Queries, Tx};
 
 pub use self::grounds::{Grounds, LINE_MAX, OpenDay, Queued, grounds};
+pub use self::handlers::Handled;
 use crate::agreement::Held;
 use crate::compensation::{But, Published, left_of_month};
 use crate::post::Staff;
@@ -164,7 +166,8 @@ async fn claimant(
     Ok(Claimant { verified: !unverified, paid })
 }
 
-/// Takes note that a claim has all that is needed, and of who handled its case: they do not decide.
+/// Takes note that a claim has all that is needed, and of who handled its case beside those whom
+/// the records name: they do not decide.
 ///
 /// # Errors
 /// Refused as [`ClaimRefusal`] says.
@@ -186,7 +189,8 @@ pub async fn complete(
     .await
 }
 
-/// Gives a claim to a committee.
+/// Gives a claim to a committee, of which nobody handled the case by what staff noted or by the
+/// records of the desk (A29, I16).
 ///
 /// # Errors
 /// Refused as [`ClaimRefusal`] says.
@@ -201,6 +205,7 @@ pub async fn assign(
     change(app, None, id, actor, "", async |tx, kept| {
         let round = kept.claim.decisions().len();
         let least = Held::read(tx).await?.at(kept.event_at).draft.parameters.committee_min();
+        add_handlers(tx, kept).await?;
         kept.claim.assign(committee.to_vec(), least).map_err(rule)?;
         own_voices(tx, kept, now).await?;
         for member in committee {
@@ -209,6 +214,14 @@ pub async fn assign(
         Ok(())
     })
     .await
+}
+
+/// Adds those to who handled a case whom the records name. It is asked again at each step and kept
+/// nowhere: the records are.
+async fn add_handlers(tx: &mut Tx, kept: &mut Kept) -> Result<(), ClaimRefusal> {
+    let handled = handlers::by_records(tx, kept).await?;
+    kept.claim.handled_by.extend(handled.into_iter().map(|one| one.name));
+    Ok(())
 }
 
 /// Refuses a committee in which one speaks for another at this moment, or has left (C03).
@@ -223,8 +236,8 @@ async fn own_voices(tx: &mut Tx, kept: &Kept, now: Timestamp) -> Result<(), Clai
     claim::own_voices(committee, handled_by, &staff.pairs(at)).map_err(rule)
 }
 
-/// Lets another one sit in a committee, on the same side, instead of a member who has left: who has
-/// left decides nothing.
+/// Lets another one sit in a committee, on the same side, instead of a member who has left, or who
+/// handled the case by the records: neither decides anything.
 ///
 /// # Errors
 /// Refused as [`ClaimRefusal`] says.
@@ -241,10 +254,12 @@ pub async fn replace(
         None,
         id,
         actor,
-        &format!("{gone} has left; {by} sits instead"),
+        &format!("{gone} sits no more; {by} sits instead"),
         async |tx, kept| {
             let at = store::chain::now(tx, now).await?;
-            if !Staff::read(tx).await?.has_left(gone, at) {
+            add_handlers(tx, kept).await?;
+            let is_partial = kept.claim.partial().is_some_and(|partial| partial == gone);
+            if !is_partial && !Staff::read(tx).await?.has_left(gone, at) {
                 return Err(rule(Refusal::Stays(gone.to_owned())));
             }
             let round = kept.claim.decisions().len();
@@ -300,6 +315,10 @@ pub async fn decide(
     let decision = Decision { at: app.now(), ..decision };
     change(app, None, id, actor, "", async |tx, kept| {
         let round = kept.claim.decisions().len();
+        add_handlers(tx, kept).await?;
+        if let Some(partial) = kept.claim.partial() {
+            return Err(rule(Refusal::Partial(partial.to_owned())));
+        }
         own_voices(tx, kept, decision.at).await?;
         kept.claim.decide(decision.clone()).map_err(rule)?;
         within_total(tx, kept, granted(&kept.claim)).await?;

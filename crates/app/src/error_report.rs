@@ -4,15 +4,18 @@
 
 use domain::agreement::error_report::{Finding, Refusal, Source, State, Step, TEXT_MAX, TITLE_MAX};
 use domain::agreement::ticket::{Channel, Side, Step as Said};
+use domain::calendar::span::Span;
 use domain::{AccountId, EventKind, Timestamp};
 pub use store::error_report::{Kept, NewReport, Taken};
 use store::{Tx, chain};
 
+use crate::outage::Groups;
 use crate::ticket::{self, Asked, NAME_MAX, SETTLED_US, Who};
 use crate::{App, Error, Failure, Result, request};
 
 mod clocks;
 mod contact;
+mod twin;
 
 pub(crate) use clocks::Judge;
 pub use clocks::Running;
@@ -25,11 +28,18 @@ pub const OPEN_MAX: i64 = 50;
 /// Reports that are looked at in one transaction.
 const BATCH: u32 = 100;
 
-/// What is said in the duplicates of a report when it is fixed, or was not fixed after all: they
-/// are other customers', who do not read what was written to its own.
+/// What is said in the duplicates of a report when it is fixed, or was not fixed after all, and
+/// when the work for it is announced or delivered: they are other customers', who do not read what
+/// was written to its own.
 const TWIN_FIXED: &str = "خطایی که گزارش شما نیز دربارهٔ آن است برطرف شد.";
 const TWIN_VERIFIED: &str = "برطرف شدن این خطا بررسی و تأیید شد.";
 const TWIN_NOT_VERIFIED: &str = "برطرف شدن این خطا تأیید نشد و کار روی آن ادامه دارد.";
+
+const TWIN_COMMITTED: &str = "برای کاری که خطای گزارش شما نیز به آن نیاز دارد تاریخی اعلام شد.";
+const TWIN_PROPOSED: &str =
+    "برای کاری که خطای گزارش شما نیز به آن نیاز دارد تاریخ دیگری پیشنهاد شد.";
+const TWIN_DELIVERED: &str =
+    "کاری که خطای گزارش شما نیز به آن نیاز دارد تحویل شد؛ نتیجهٔ آزمون‌هایش نزد ماست.";
 
 /// Why nothing was made or done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,8 +52,10 @@ pub enum ErrorReportRefusal {
     NoSuchAccount,
     /// There is no such ticket, it is another's, or it is over.
     Ticket,
-    /// What it is to be a duplicate of is no fault of ours that is being fixed.
+    /// What it is to be a duplicate of is no fault of ours that is being fixed or worked on.
     Original,
+    /// There is no outage of that number that stands and that its customer felt (A32).
+    Outage,
     /// The account has [`OPEN_MAX`] reports of which a clock runs.
     TooMany,
     /// Nothing proves that the customer cannot be reached (C20, T031).
@@ -203,7 +215,8 @@ pub(crate) async fn give(
 }
 
 /// Tells the customer what an error is, and whose. What is not ours has its reason in the text
-/// (T095); a duplicate is one of a fault that is being fixed (T097).
+/// (T095); a duplicate is one of a fault that is being fixed or worked on (T097); what belongs to
+/// availability names its outage (A32).
 ///
 /// # Errors
 /// Refused as [`ErrorReportRefusal`] says.
@@ -432,32 +445,29 @@ async fn change(
     let now = app.now();
     let change = async |tx: &mut Tx| {
         // What it is a duplicate of is taken before it, as who fixes that does, too.
-        if let Step::Found(Finding::DuplicateOf(other)) = &next
-            && *other != id
-        {
-            original(tx, *other).await?;
-        }
+        let (next, date) = match next.clone() {
+            Step::Found(finding) if finding.original().is_some_and(|other| other != id) => {
+                let (finding, date) = twin::of(tx, &finding).await?;
+                (Step::Found(finding), date)
+            }
+            next => (next, None),
+        };
         let mut kept = taken(tx, id, who).await?;
         let at = chain::now(tx, now).await?.max(kept.report.last_at());
         let next = of_side(&kept, who, next, text)?;
         if next == Step::Paused {
             contact::prove(tx, &kept, at).await?;
         }
+        if let Step::Found(Finding::Outage(outage)) = next {
+            of_outage(tx, &kept, outage).await?;
+        }
         step(tx, &mut kept, (who, at), next.clone(), text).await?;
-        let Who::Staff(_) = who else { return Ok(kept) };
-        // Those that are the same go with it (T097).
-        let same = match next {
-            Step::Fixed => Some((State::Fixing, TWIN_FIXED)),
-            Step::Verified => Some((State::Fixed, TWIN_VERIFIED)),
-            Step::NotVerified(_) => Some((State::Fixed, TWIN_NOT_VERIFIED)),
-            _ => None,
-        };
-        if let Some((state, text)) = same {
-            for twin in store::error_report::duplicates(tx, id, state).await? {
-                let mut twin = taken(tx, twin, who).await?;
-                let at = at.max(twin.report.last_at());
-                step(tx, &mut twin, (who, at), next.clone(), text).await?;
-            }
+        // The date that was announced for the work is its own, too, unless it has passed.
+        if let Some(due) = date.filter(|due| *due > at) {
+            step(tx, &mut kept, (who, at), Step::Committed(due), TWIN_COMMITTED).await?;
+        }
+        if let Who::Staff(_) = who {
+            twin::follow(tx, id, (who, at), &next).await?;
         }
         Ok(kept)
     };
@@ -495,14 +505,16 @@ async fn taken(tx: &mut Tx, id: i64, who: Who<'_>) -> Result<Kept, ErrorReportRe
     found.ok_or(Error::Refused(ErrorReportRefusal::NoSuchReport))
 }
 
-/// Whether something is a fault of ours that is being fixed, of which there can be duplicates. It
-/// is kept from being fixed meanwhile, for then its duplicate would never be.
-async fn original(tx: &mut Tx, id: i64) -> Result<(), ErrorReportRefusal> {
-    let found = store::error_report::take(tx, id).await?;
-    let fits = |kept: &Kept| {
-        (kept.report.state, &kept.report.finding) == (State::Fixing, &Some(Finding::Minor))
-    };
-    found.filter(fits).map(drop).ok_or(Error::Refused(ErrorReportRefusal::Original))
+/// Whether a lost access is an outage that stands and that its customer felt; one that concerns the
+/// platform names any (A32).
+async fn of_outage(tx: &mut Tx, kept: &Kept, id: i64) -> Result<(), ErrorReportRefusal> {
+    let refused = || Error::Refused(ErrorReportRefusal::Outage);
+    let outage = store::outage::find(tx, id).await?;
+    let outage = outage.filter(|outage| outage.reversed.is_none()).ok_or_else(refused)?;
+    let Some(account) = kept.new.account else { return Ok(()) };
+    let span = Span { from: outage.from, to: outage.to.unwrap_or(Timestamp(i64::MAX)) };
+    let groups = Groups::of(tx, Some(account), span).await?;
+    if groups.feel(&outage.scope) { Ok(()) } else { Err(refused()) }
 }
 
 /// Takes a step, enters what was missed before it and what it shows to be missed, and tells the

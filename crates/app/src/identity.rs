@@ -13,6 +13,9 @@ pub use store::identity::{Company, Document, Kept, Person};
 use store::identity::{NewCase, Taken};
 use store::{Tx, chain};
 
+mod missing;
+
+pub use self::missing::look_missing;
 use crate::account::{hex, never_refused};
 use crate::ports::BoxFuture;
 use crate::{App, Error, Failure, Result, request};

@@ -5,17 +5,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
 use domain::agreement::measurement::{Observed, Rules, Sample};
-use domain::agreement::scope::CoveredPath;
+use domain::agreement::scope::{CoveredPath, Scope};
 use domain::agreement::state_interval::{
     Derived, MINUTE_US, RequestMinute, Step, changes_from, evidence_from, judge, reconcile,
     replaced, still_fails,
 };
+use domain::calendar::month::PersianMonth;
 use domain::calendar::span::Span;
 use domain::{Account, AccountId, Timestamp, VantageId};
 use store::Tx;
 use store::interval as kept;
 
 use crate::account::never_refused;
+use crate::availability::touch;
 use crate::dialing::Asker;
 use crate::{App, Failure};
 
@@ -204,6 +206,7 @@ async fn judge_path(
     }
     let new = replaced(&old, from, &judge(&samples, &minutes, rules));
     kept::replace(tx, path, &old, &new).await?;
+    late(tx, path, (&old, &new), (from, now)).await?;
     let down: Vec<Span> = new.down.iter().filter(|span| span.to > from).copied().collect();
     let known = kept::derived(tx, path, from).await?;
     let fails = still_fails(&samples, now, rules);
@@ -212,6 +215,32 @@ async fn judge_path(
         take(tx, path, step, &samples, now).await?;
     }
     Ok(kept::is_judged(tx, path).await?)
+}
+
+/// Notes whose frozen months are touched by what came late: everybody's in which the path was up or
+/// down otherwise than was known.
+async fn late(
+    tx: &mut Tx,
+    path: CoveredPath,
+    (old, new): (&Observed, &Observed),
+    (from, now): (Timestamp, Timestamp),
+) -> Result<(), Failure> {
+    // Nothing of this month is frozen, so that mostly nobody is asked.
+    if from >= PersianMonth::of(now).start() {
+        return Ok(());
+    }
+    for month in store::month_statement::platform_months(tx).await? {
+        let time = Span { from: month.start(), to: month.end() };
+        let part = |spans: &[Span]| -> Vec<Span> {
+            spans.iter().filter_map(|span| span.within(time)).collect()
+        };
+        let differs = part(&old.up) != part(&new.up) || part(&old.down) != part(&new.down);
+        if differs {
+            let because = format!("samples and requests of {} came late", path.word());
+            touch(tx, time, &Scope::everyone(), &because, now).await?;
+        }
+    }
+    Ok(())
 }
 
 /// Outages of which nothing was heard for too long are over with their last sample.

@@ -5,8 +5,9 @@ use domain::agreement::scope::{Group, Paths, Scope};
 use domain::calendar::span::Span;
 use domain::{AccountId, Timestamp};
 pub use store::outage::{Note, Outage, Revision, Traced};
-use store::{Queries, chain};
+use store::{Queries, Tx, chain};
 
+use crate::availability::touch;
 use crate::{App, Error, Failure, Result};
 
 /// Longest cause, evidence, reason or name of a source, bytes.
@@ -85,7 +86,9 @@ pub async fn record(app: &App, new: NewOutage) -> Result<i64, OutageRefusal> {
     };
     app.write(async |tx| {
         let recorded_at = chain::now(tx, now).await?;
-        Ok(store::outage::insert(tx, &Outage { recorded_at, ..outage.clone() }).await?)
+        let id = store::outage::insert(tx, &Outage { recorded_at, ..outage.clone() }).await?;
+        changed(tx, id, None, "was recorded", now).await?;
+        Ok(id)
     })
     .await
 }
@@ -102,6 +105,8 @@ pub async fn close(app: &App, id: i64, to: Option<Timestamp>) -> Result<(), Outa
     }
     app.write(async |tx| {
         let now = chain::now(tx, now).await?;
+        // While it lasted it was all of the time until now.
+        changed(tx, id, None, "was ended", now).await?;
         done(store::outage::close(tx, id, to, now).await?)
     })
     .await
@@ -128,6 +133,7 @@ pub async fn correct(
     }
     app.write(async |tx| {
         let now = chain::now(tx, now).await?;
+        changed(tx, id, Some(time), "was corrected", now).await?;
         done(store::outage::correct(tx, id, time, now, (because, author)).await?)
     })
     .await
@@ -151,6 +157,7 @@ pub async fn trace(
     let traced = Traced { to, because, author, at: app.now() };
     app.write(async |tx| {
         let at = chain::now(tx, traced.at).await?;
+        changed(tx, id, None, "was traced to its cause", at).await?;
         done(store::outage::trace(tx, id, &Traced { at, ..traced.clone() }).await?)
     })
     .await
@@ -165,9 +172,28 @@ pub async fn reverse(app: &App, id: i64, because: &str) -> Result<(), OutageRefu
     let now = app.now();
     app.write(async |tx| {
         let now = chain::now(tx, now).await?;
+        changed(tx, id, None, "was reversed", now).await?;
         done(store::outage::reverse(tx, id, now, because).await?)
     })
     .await
+}
+
+/// Notes whose frozen months an outage touches that is changed: in the time that it says, and in
+/// `also`, which it is to say.
+async fn changed(
+    tx: &mut Tx,
+    id: i64,
+    also: Option<Span>,
+    how: &str,
+    now: Timestamp,
+) -> std::result::Result<(), Failure> {
+    let Some(outage) = store::outage::find(tx, id).await? else { return Ok(()) };
+    let said = Span { from: outage.from, to: outage.to.unwrap_or(now) };
+    let because = format!("outage {id} {how}");
+    for span in also.into_iter().chain([said]) {
+        touch(tx, span, &outage.scope, &because, now).await?;
+    }
+    Ok(())
 }
 
 fn done(done: bool) -> Result<(), OutageRefusal> {
@@ -259,7 +285,9 @@ pub async fn saw_working(
     if span.to > app.now() {
         return Err(Error::Refused(OutageRefusal::Time));
     }
+    let now = app.now();
     app.write(async |tx| {
+        touch(tx, span, scope, &format!("{source} says that {paths} worked"), now).await?;
         Ok(store::outage::saw_working(tx, source, paths, scope, span, FRESH_US).await?)
     })
     .await
@@ -278,12 +306,13 @@ pub async fn join(
     if matches!(group, Group::Everyone | Group::Account(_)) {
         return Err(Error::Refused(OutageRefusal::Group));
     }
+    let now = app.now();
     app.write(async |tx| match store::outage::join(tx, group, account, from).await {
         Err(store::Error::Conflict(_)) => Err(Error::Refused(OutageRefusal::NoSuchAccount)),
         Ok(false) => Err(Error::Refused(OutageRefusal::Member)),
         joined => {
             joined?;
-            Ok(())
+            moved(tx, (group, account), from, now).await
         }
     })
     .await
@@ -299,14 +328,29 @@ pub async fn leave(
     account: AccountId,
     to: Timestamp,
 ) -> Result<(), OutageRefusal> {
+    let now = app.now();
     app.write(async |tx| {
         if store::outage::leave(tx, group, account, to).await? {
-            Ok(())
+            moved(tx, (group, account), to, now).await
         } else {
             Err(Error::Refused(OutageRefusal::Member))
         }
     })
     .await
+}
+
+/// Notes the frozen months that another group of an account touches, from a moment on.
+async fn moved(
+    tx: &mut Tx,
+    (group, account): (Group, AccountId),
+    from: Timestamp,
+    now: Timestamp,
+) -> Result<(), OutageRefusal> {
+    let (Some(span), Some(own)) = (Span::new(from, now), Scope::new(vec![Group::Account(account)]))
+    else {
+        return Ok(());
+    };
+    Ok(touch(tx, span, &own, &format!("who was in {group} was said later"), now).await?)
 }
 
 fn said(text: &str, what: &'static str) -> Result<(), OutageRefusal> {

@@ -9,7 +9,9 @@ mod survey;
 
 use domain::Timestamp;
 use domain::agreement::capacity::Capacity;
-use domain::agreement::delivery::{AbnormalPeriod, Delivery, Promised};
+use domain::agreement::delivery::{
+    AbnormalPeriod, Delivery, Promised, Undeclarable, Withdrawn, may_be_declared,
+};
 use domain::calendar::month::PersianMonth;
 use domain::calendar::span::Span;
 use store::capacity_test::{CapacityTest, End};
@@ -38,6 +40,10 @@ pub enum PromiseRefusal {
     NotBegun,
     /// It lies in the future.
     Future,
+    /// It is longer than the longest month.
+    Long,
+    /// There is no declared period of that number that stands.
+    NoSuchPeriod,
     /// A reason or a name is missing, or too long.
     Text,
     /// The month is too long ago to be judged for everybody who asks.
@@ -55,7 +61,7 @@ pub struct Promises {
     pub with_declared: Delivery,
     /// What the agreement promises of the delivery.
     pub promised: Promised,
-    /// The declared periods.
+    /// The declared periods, also those that were taken back, which take no samples.
     pub declared: Vec<AbnormalPeriod>,
     /// The capacity of the platform, as customers' demand shows it.
     pub capacity: Capacity,
@@ -82,27 +88,70 @@ impl Promises {
     }
 }
 
-/// Declares a time not to have been normal.
+/// Declares a time not to have been normal, which has begun and is at most a month (A15, T198). The
+/// answer is its number.
 ///
 /// # Errors
-/// Refused when it lies in the future, or nobody says why.
+/// Refused when it lies in the future, is too long, or nobody says why.
 pub async fn declare(
     app: &App,
     span: Span,
     reason: &str,
     author: &str,
-) -> Result<(), PromiseRefusal> {
-    let said = |text: &str| !text.trim().is_empty() && text.len() <= TEXT_MAX;
-    if !said(reason) || !said(author) {
-        return Err(Error::Refused(PromiseRefusal::Text));
-    }
+) -> Result<i64, PromiseRefusal> {
+    said(&[reason, author])?;
     let now = app.now();
-    if span.from > now {
-        return Err(Error::Refused(PromiseRefusal::Future));
-    }
+    may_be_declared(span, now).map_err(|why| {
+        Error::Refused(match why {
+            Undeclarable::Future => PromiseRefusal::Future,
+            Undeclarable::Long => PromiseRefusal::Long,
+        })
+    })?;
     let (reason, author) = (reason.to_owned(), author.to_owned());
-    let period = AbnormalPeriod { span, reason, author, declared_at: now };
-    app.write(async |tx| Ok(store::promise::declare(tx, &period).await?)).await
+    let period = AbnormalPeriod { id: 0, span, reason, author, declared_at: now, withdrawn: None };
+    app.write(async |tx| {
+        let declared_at = store::chain::now(tx, now).await?;
+        let period = AbnormalPeriod { declared_at, ..period.clone() };
+        Ok(store::promise::declare(tx, &period).await?)
+    })
+    .await
+}
+
+/// Takes back that a time was not normal. It stays to be seen with who said so and why, and its
+/// samples count again: what a frozen month missed by them is entered. Asked for again, what was
+/// not entered then is.
+///
+/// # Errors
+/// Refused when none of that number stands, or nobody says why.
+pub async fn withdraw(app: &App, id: i64, because: &str, by: &str) -> Result<(), PromiseRefusal> {
+    said(&[because, by])?;
+    let now = app.now();
+    let (by, because) = (by.to_owned(), because.to_owned());
+    let withdrawn = Withdrawn { at: now, by, because };
+    let done = app.write(async |tx| {
+        let at = store::chain::now(tx, now).await?;
+        let withdrawn = Withdrawn { at, ..withdrawn.clone() };
+        Ok::<_, Error<PromiseRefusal>>(store::promise::withdraw(tx, id, &withdrawn).await?)
+    });
+    let done = done.await?;
+    let mut reads = app.read().await?;
+    let period = store::promise::period(&mut reads, id).await?;
+    let Some(period) = period else { return Err(Error::Refused(PromiseRefusal::NoSuchPeriod)) };
+    let frozen = store::month_statement::platform_months(&mut reads).await?;
+    drop(reads);
+    let mut month = PersianMonth::of(period.span.from);
+    while month.start() < period.span.to {
+        if frozen.contains(&month) {
+            enter_missed(app, month).await?;
+        }
+        month = month.next();
+    }
+    if done { Ok(()) } else { Err(Error::Refused(PromiseRefusal::NoSuchPeriod)) }
+}
+
+fn said(texts: &[&str]) -> Result<(), PromiseRefusal> {
+    let is_said = |text: &&str| crate::error::is_said(text, TEXT_MAX);
+    if texts.iter().all(is_said) { Ok(()) } else { Err(Error::Refused(PromiseRefusal::Text)) }
 }
 
 /// Judges a month, or as much of it as has passed. Reads every send since it began, a page at a

@@ -97,12 +97,19 @@ pub struct Identity {
     pub valid_days: u32,
     /// Whether nobody is called for an account before it is proven.
     pub required: bool,
+    /// For how many days it may be the customer's turn before that is entered as a violation.
+    pub grace_days: u32,
 }
 
 impl Default for Identity {
     /// A mobile number and a document, until it is taken back, from those who want to.
     fn default() -> Self {
-        Self { asked: vec![Proof::Mobile, Proof::Document], valid_days: 0, required: false }
+        Self {
+            asked: vec![Proof::Mobile, Proof::Document],
+            valid_days: 0,
+            required: false,
+            grace_days: 7,
+        }
     }
 }
 

@@ -38,6 +38,7 @@ async fn look(app: &App) {
     tell("credits are owed", app::credit::post_due(app).await);
     tell("invoices were made", app::invoice::issue_due(app).await);
     tell("subscriptions were not paid in time", app::invoice::lapse_due(app).await);
+    tell("identities were not proven in time", app::identity::look_missing(app).await);
 }
 
 /// Logs what was done; what failed is tried again at the next look.

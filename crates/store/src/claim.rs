@@ -101,6 +101,67 @@ pub async fn insert_handler(tx: &mut Tx, id: i64, name: &str) -> Result<()> {
     Ok(())
 }
 
+/// Something that somebody handled.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Handled {
+    /// Who.
+    pub name: String,
+    /// What kind of thing.
+    pub kind: String,
+    /// Its number.
+    pub id: i64,
+}
+
+/// Who did, or was given, anything of the tickets, error reports, remote help and calls to the line
+/// that an account had within a time: of all that was there by its end and was not over before
+/// it, at any time. At most `limit`.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn handled(
+    reads: &mut impl Queries,
+    account: AccountId,
+    time: Span,
+    limit: u32,
+) -> Result<Vec<Handled>> {
+    let sql = "SELECT CASE WHEN s.step = 'assigned' THEN s.subject ELSE s.actor END AS name,
+                      'ticket' AS kind, t.id AS id
+               FROM ticket t JOIN ticket_step s ON s.ticket_id = t.id
+               WHERE t.account_id = $1 AND t.opened_at_us < $3 AND s.side = 'staff'
+                     AND (t.turn_since_us IS NOT NULL
+                          OR EXISTS (SELECT 1 FROM ticket_step l
+                                     WHERE l.ticket_id = t.id AND l.at_us >= $2))
+               UNION
+               SELECT CASE WHEN s.step = 'assigned' THEN s.subject ELSE s.actor END AS name,
+                      'error report' AS kind, r.id AS id
+               FROM error_report r JOIN error_report_step s ON s.error_report_id = r.id
+               WHERE r.account_id = $1 AND r.reported_at_us < $3 AND s.side = 'staff'
+                     AND (r.state IN ('triaging', 'fixing', 'fixed', 'structural', 'committed')
+                          OR EXISTS (SELECT 1 FROM error_report_step l
+                                     WHERE l.error_report_id = r.id AND l.at_us >= $2))
+               UNION
+               SELECT r.expert AS name, 'remote session' AS kind, r.id AS id
+               FROM remote_session r
+               WHERE r.account_id = $1
+                     AND EXISTS (SELECT 1 FROM remote_session_step l
+                                 WHERE l.remote_session_id = r.id AND l.at_us < $3)
+                     AND EXISTS (SELECT 1 FROM remote_session_step l
+                                 WHERE l.remote_session_id = r.id AND l.at_us >= $2)
+               UNION
+               SELECT s.actor AS name, 'support call' AS kind, c.id AS id
+               FROM support_call c JOIN support_call_step s ON s.support_call_id = c.id
+               WHERE c.account_id = $1 AND c.joined_at_us < $3
+                     AND (c.owed_since_us IS NOT NULL
+                          OR EXISTS (SELECT 1 FROM support_call_step l
+                                     WHERE l.support_call_id = c.id AND l.at_us >= $2))
+               ORDER BY name, kind, id LIMIT $4";
+    let handled = |row: &Row| {
+        Ok(Handled { name: row.get("name")?, kind: row.get("kind")?, id: row.get("id")? })
+    };
+    let values = values![account, time.from, time.to, limit];
+    reads.query(sql, values).await?.iter().map(handled).collect()
+}
+
 /// Keeps a member of the committee of a round.
 ///
 /// # Errors

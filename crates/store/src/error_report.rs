@@ -89,10 +89,7 @@ pub async fn keep(tx: &mut Tx, kept: &mut Kept, step: Taken) -> Result<()> {
     insert_step(tx, kept.id, kept.steps.len(), &step).await?;
     kept.steps.push(step);
     let report = &kept.report;
-    let original = match report.finding {
-        Some(Finding::DuplicateOf(original)) => Some(original),
-        _ => None,
-    };
+    let original = report.finding.as_ref().and_then(Finding::original);
     let sql = "UPDATE error_report SET state = $2, holder = $3, duplicate_of = $4, steps = $5
                WHERE id = $1";
     let (holder, count) = (report.holder.as_deref(), history::count(&kept.steps));
@@ -111,9 +108,10 @@ async fn insert_step(tx: &mut Tx, id: i64, place: usize, taken: &Taken) -> Resul
         Some(Step::Found(finding)) => {
             subject = Some(finding.word().to_owned());
             whose = finding.whose().map(Whose::word);
-            if let Finding::DuplicateOf(original) = finding {
-                other = Some(*original);
-            }
+            other = match finding {
+                Finding::Outage(outage) => Some(*outage),
+                finding => finding.original(),
+            };
         }
         Some(Step::Assigned(name)) => subject = Some(name.clone()),
         Some(Step::Committed(at) | Step::Proposed(at) | Step::Asked(at)) => due = Some(*at),
@@ -313,8 +311,9 @@ fn finding(told: &Told<'_>) -> Option<Finding> {
         "question" => Finding::Question,
         "minor" => Finding::Minor,
         "structural" => Finding::Structural,
-        "outage" => Finding::Outage,
+        "outage" => Finding::Outage(told.other.unwrap_or(0)),
         "duplicate" => Finding::DuplicateOf(told.other?),
+        "structural_duplicate" => Finding::SameWorkAs(told.other?),
         _ => return None,
     })
 }

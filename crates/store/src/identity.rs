@@ -318,6 +318,85 @@ pub async fn was_proven(
     Ok(reads.query_opt(sql, values![account, at]).await?.is_some())
 }
 
+/// An account of which it is not proven who its owner is, while that is the customer's turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Missing {
+    /// Which.
+    pub account: AccountId,
+    /// Since when that was seen; `None`: just now.
+    pub since: Option<Timestamp>,
+}
+
+/// The accounts after `after` that can be used and of which it is not proven who their owner is,
+/// while no case of theirs waits for us: at most `limit`. No sandbox, and not the account of the
+/// tests of the load.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
+pub async fn missing(
+    reads: &mut impl Queries,
+    at: Timestamp,
+    after: AccountId,
+    limit: u32,
+) -> Result<Vec<Missing>> {
+    let sql = "SELECT a.id AS id, m.since_us AS since_us
+               FROM account a LEFT JOIN identity_missing m ON m.account_id = a.id
+               WHERE a.id > $2 AND a.sandbox_of IS NULL
+                     AND (a.disabled_at_us IS NULL OR a.disabled_at_us > $1)
+                     AND (a.expires_at_us IS NULL OR a.expires_at_us > $1)
+                     AND a.id NOT IN (SELECT b.sandbox_of FROM capacity_test t
+                                      JOIN account b ON b.id = t.account_id
+                                      WHERE b.sandbox_of IS NOT NULL)
+                     AND NOT EXISTS (SELECT 1 FROM identity_case c
+                                     WHERE c.account_id = a.id
+                                           AND c.state IN ('submitted', 'needs_manual'))
+                     AND NOT EXISTS (SELECT 1 FROM identity_case c
+                                     JOIN identity_step s
+                                          ON s.case_id = c.id AND s.step = 'verified'
+                                     WHERE c.account_id = a.id AND c.state = 'verified'
+                                           AND (s.until_us IS NULL OR s.until_us > $1))
+               ORDER BY a.id LIMIT $3";
+    let missing = |row: &Row| Ok(Missing { account: row.get("id")?, since: row.get("since_us")? });
+    reads.query(sql, values![at, after, limit]).await?.iter().map(missing).collect()
+}
+
+/// Notes since when it was seen to be missing of an account, unless that is noted.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn note_missing(tx: &mut Tx, account: AccountId, since: Timestamp) -> Result<()> {
+    let sql = "INSERT INTO identity_missing (account_id, since_us) VALUES ($1, $2)
+               ON CONFLICT (account_id) DO NOTHING";
+    tx.execute(sql, values![account, since]).await?;
+    Ok(())
+}
+
+/// Drops what was noted of accounts of which it is proven by now or waits for us, and of those that
+/// cannot be used; and all of it unless it is `required`.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn drop_missing(tx: &mut Tx, at: Timestamp, required: bool) -> Result<()> {
+    if !required {
+        tx.execute("DELETE FROM identity_missing", &[]).await?;
+        return Ok(());
+    }
+    let sql = "DELETE FROM identity_missing
+               WHERE EXISTS (SELECT 1 FROM identity_case c
+                             WHERE c.account_id = identity_missing.account_id
+                                   AND c.state IN ('submitted', 'needs_manual'))
+                     OR EXISTS (SELECT 1 FROM identity_case c
+                                JOIN identity_step s ON s.case_id = c.id AND s.step = 'verified'
+                                WHERE c.account_id = identity_missing.account_id
+                                      AND c.state = 'verified'
+                                      AND (s.until_us IS NULL OR s.until_us > $1))
+                     OR EXISTS (SELECT 1 FROM account a
+                                WHERE a.id = identity_missing.account_id
+                                      AND (a.disabled_at_us <= $1 OR a.expires_at_us <= $1))";
+    tx.execute(sql, values![at]).await?;
+    Ok(())
+}
+
 /// Whether a mobile number is still to be proven in a case of an account that asks for it.
 ///
 /// # Errors

@@ -87,6 +87,8 @@ pub(crate) fn files() -> Vec<File> {
         ("V73__policies", include_str!("../migrations/V73__policies.sql")),
         ("V75__one_call_at_a_time", include_str!("../migrations/V75__one_call_at_a_time.sql")),
         ("V76__ledger_by_time", include_str!("../migrations/V76__ledger_by_time.sql")),
+        ("V79__duties", include_str!("../migrations/V79__duties.sql")),
+        ("V80__touched", include_str!("../migrations/V80__touched.sql")),
     ]
 }
 

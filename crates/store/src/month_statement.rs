@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use domain::agreement::availability::{Totals, Verdict};
+use domain::agreement::scope::{Group, Scope};
 use domain::calendar::month::PersianMonth;
+use domain::calendar::span::Span;
 use domain::{AccountId, Timestamp};
 
 use crate::chain::{self, Fact};
@@ -308,6 +310,143 @@ pub async fn take_review(tx: &mut Tx, review: &Review) -> Result<bool> {
                WHERE account_id = $1 AND month = $2 AND noted_at_us = $3";
     let values = values![review.account, &review.month.to_string(), review.noted_at];
     Ok(tx.execute(sql, values).await? == 1)
+}
+
+/// A frozen month of an account, or of the platform, of which something is known otherwise by now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Touched {
+    /// Whose: 0 is the platform.
+    pub number: AccountId,
+    /// When it was noted.
+    pub noted_at: Timestamp,
+    /// What changed.
+    pub because: String,
+}
+
+/// Notes, with what changes it, that a part of a frozen month is known otherwise for a scope: of
+/// each who was in it then and has a statement of that month. What was noted before is replaced.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn touch(
+    tx: &mut Tx,
+    month: PersianMonth,
+    (scope, part): (&Scope, Span),
+    (because, at): (&str, Timestamp),
+) -> Result<()> {
+    let month = month.to_string();
+    for group in scope.groups() {
+        let sql = match group {
+            Group::Everyone => {
+                "INSERT INTO month_touched (account_id, month, noted_at_us, because)
+                 SELECT s.account_id, s.month, CAST($2 AS BIGINT), CAST($3 AS TEXT)
+                 FROM month_statement s WHERE s.month = $1 AND s.revision = 0
+                 ON CONFLICT (month, account_id)
+                 DO UPDATE SET noted_at_us = excluded.noted_at_us, because = excluded.because"
+            }
+            Group::Account(_) => {
+                "INSERT INTO month_touched (account_id, month, noted_at_us, because)
+                 SELECT s.account_id, s.month, CAST($2 AS BIGINT), CAST($3 AS TEXT)
+                 FROM month_statement s
+                 WHERE s.month = $1 AND s.revision = 0 AND s.account_id = $4
+                 ON CONFLICT (month, account_id)
+                 DO UPDATE SET noted_at_us = excluded.noted_at_us, because = excluded.because"
+            }
+            _ => {
+                "INSERT INTO month_touched (account_id, month, noted_at_us, because)
+                 SELECT s.account_id, s.month, CAST($2 AS BIGINT), CAST($3 AS TEXT)
+                 FROM month_statement s
+                 WHERE s.month = $1 AND s.revision = 0
+                       AND EXISTS (SELECT 1 FROM group_member m
+                                   WHERE m.account_id = s.account_id AND m.group_name = $4
+                                         AND m.from_us < $6 AND (m.to_us IS NULL OR m.to_us > $5))
+                 ON CONFLICT (month, account_id)
+                 DO UPDATE SET noted_at_us = excluded.noted_at_us, because = excluded.because"
+            }
+        };
+        let values = match group {
+            Group::Everyone => values![&month, at, because].to_vec(),
+            Group::Account(account) => values![&month, at, because, *account].to_vec(),
+            group => values![&month, at, because, &group.to_string(), part.from, part.to].to_vec(),
+        };
+        tx.execute(sql, &values).await?;
+    }
+    Ok(())
+}
+
+/// The months of which something was touched, with how many accounts, the platform among them.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
+pub async fn touched_months(reads: &mut impl Queries) -> Result<Vec<(PersianMonth, u64)>> {
+    let sql = "SELECT month, COUNT(*) AS accounts FROM month_touched GROUP BY month ORDER BY month";
+    let month = |row: &Row| {
+        let count = row.decode("accounts", |count| u64::try_from(count).ok())?;
+        Ok((row.parse("month", PersianMonth::parse)?, count))
+    };
+    reads.query(sql, values![]).await?.iter().map(month).collect()
+}
+
+/// Who of a month was touched, after one of them by number: at most `limit`.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
+pub async fn touched(
+    reads: &mut impl Queries,
+    month: PersianMonth,
+    after: AccountId,
+    limit: u32,
+) -> Result<Vec<Touched>> {
+    let sql = "SELECT account_id, noted_at_us, because FROM month_touched
+               WHERE month = $1 AND account_id > $2 ORDER BY account_id LIMIT $3";
+    let values = values![&month.to_string(), after, limit];
+    reads.query(sql, values).await?.iter().map(of_touched).collect()
+}
+
+/// What touched the month of an account, or of the platform.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
+pub async fn touched_of(
+    reads: &mut impl Queries,
+    account: Option<AccountId>,
+    month: PersianMonth,
+) -> Result<Option<Touched>> {
+    let sql = "SELECT account_id, noted_at_us, because FROM month_touched
+               WHERE month = $1 AND account_id = $2";
+    let values = values![&month.to_string(), account.unwrap_or(PLATFORM)];
+    reads.query_opt(sql, values).await?.as_ref().map(of_touched).transpose()
+}
+
+/// Takes what was touched off the list, with what is made of it. `false`: another did, or it was
+/// touched again meanwhile.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn take_touched(tx: &mut Tx, month: PersianMonth, touched: &Touched) -> Result<bool> {
+    let sql = "DELETE FROM month_touched
+               WHERE month = $1 AND account_id = $2 AND noted_at_us = $3 AND because = $4";
+    let Touched { number, noted_at, because } = touched;
+    let values = values![&month.to_string(), *number, *noted_at, because];
+    Ok(tx.execute(sql, values).await? == 1)
+}
+
+/// Takes off the list whatever was touched of a month that is written down anew.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn untouch(tx: &mut Tx, month: PersianMonth, account: Option<AccountId>) -> Result<()> {
+    let sql = "DELETE FROM month_touched WHERE month = $1 AND account_id = $2";
+    tx.execute(sql, values![&month.to_string(), account.unwrap_or(PLATFORM)]).await?;
+    Ok(())
+}
+
+fn of_touched(row: &Row) -> Result<Touched> {
+    Ok(Touched {
+        number: row.get("account_id")?,
+        noted_at: row.get("noted_at_us")?,
+        because: row.get("because")?,
+    })
 }
 
 pub(crate) fn statement(row: &Row) -> Result<MonthStatement> {

@@ -228,6 +228,17 @@ pub async fn within(reads: &mut impl Queries, time: Span, limit: u32) -> Result<
     Ok(outages)
 }
 
+/// The outage of this number, without what it said before and where it came from.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
+pub async fn find(reads: &mut impl Queries, id: i64) -> Result<Option<Outage>> {
+    let sql = "SELECT id, paths, scope, from_us, to_us, cause, evidence, recorded_at_us,
+                      reversed_at_us, reversed_because, measured_path
+               FROM outage WHERE id = $1";
+    reads.query_opt(sql, values![id]).await?.as_ref().map(outage).transpose()
+}
+
 fn outage(row: &Row) -> Result<Outage> {
     let reversed: (Option<Timestamp>, Option<String>) =
         (row.get("reversed_at_us")?, row.get("reversed_because")?);

@@ -1,10 +1,11 @@
 //! What the promises of speed are judged by: every send with its times, and declared periods.
 
-use domain::agreement::delivery::AbnormalPeriod;
+use domain::agreement::delivery::{AbnormalPeriod, Withdrawn};
 use domain::calendar::span::Span;
 use domain::class::MessageClass;
 use domain::{AccountId, CampaignId, Disposition, QuickSendId, RecipientId, Timestamp};
 
+use crate::chain::{self, Fact};
 use crate::value::values;
 use crate::{Queries, Result, Row, Tx};
 
@@ -120,32 +121,73 @@ fn timed(row: &Row) -> Result<Timed> {
     })
 }
 
-/// Declares a time not to have been normal.
+/// Declares a time not to have been normal; its `id` is not looked at, and it is not withdrawn. The
+/// answer is its number.
 ///
 /// # Errors
 /// [`crate::Error::Unavailable`].
-pub async fn declare(tx: &mut Tx, period: &AbnormalPeriod) -> Result<()> {
+pub async fn declare(tx: &mut Tx, period: &AbnormalPeriod) -> Result<i64> {
     let sql = "INSERT INTO abnormal_period (from_us, to_us, reason, author, declared_at_us)
-               VALUES ($1, $2, $3, $4, $5)";
-    let AbnormalPeriod { span, reason, author, declared_at } = period;
-    tx.execute(sql, values![span.from, span.to, reason, author, *declared_at]).await?;
-    Ok(())
+               VALUES ($1, $2, $3, $4, $5) RETURNING id";
+    let AbnormalPeriod { span, reason, author, declared_at, .. } = period;
+    let values = values![span.from, span.to, reason, author, *declared_at];
+    let id = tx.query_one(sql, values).await?.get("id")?;
+    chain::attest(tx, Fact::AbnormalPeriod(id), author, *declared_at);
+    Ok(id)
 }
 
-/// The declared times that had a part of this one, in order.
+/// Takes a declared time back. `false`: there is none of that number that stands.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn withdraw(tx: &mut Tx, id: i64, withdrawn: &Withdrawn) -> Result<bool> {
+    let sql = "UPDATE abnormal_period
+               SET withdrawn_at_us = $2, withdrawn_by = $3, withdrawn_because = $4
+               WHERE id = $1 AND withdrawn_at_us IS NULL";
+    let Withdrawn { at, by, because } = withdrawn;
+    let done = tx.execute(sql, values![id, *at, by, because]).await? == 1;
+    if done {
+        chain::attest(tx, Fact::AbnormalPeriod(id), by, *at);
+    }
+    Ok(done)
+}
+
+/// The declared time of this number, also one that was taken back.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
+pub async fn period(reads: &mut impl Queries, id: i64) -> Result<Option<AbnormalPeriod>> {
+    let sql = "SELECT id, from_us, to_us, reason, author, declared_at_us, withdrawn_at_us,
+                      withdrawn_by, withdrawn_because
+               FROM abnormal_period WHERE id = $1";
+    reads.query_opt(sql, values![id]).await?.as_ref().map(abnormal).transpose()
+}
+
+/// The declared times that had a part of this one, in order, also those that were taken back.
 ///
 /// # Errors
 /// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
 pub async fn declared(reads: &mut impl Queries, time: Span) -> Result<Vec<AbnormalPeriod>> {
-    let sql = "SELECT id, from_us, to_us, reason, author, declared_at_us FROM abnormal_period
-               WHERE from_us < $2 AND to_us > $1 ORDER BY from_us, id";
-    let period = |row: &Row| {
-        Ok(AbnormalPeriod {
-            span: Span { from: row.get("from_us")?, to: row.get("to_us")? },
-            reason: row.get("reason")?,
-            author: row.get("author")?,
-            declared_at: row.get("declared_at_us")?,
-        })
+    let sql = "SELECT id, from_us, to_us, reason, author, declared_at_us, withdrawn_at_us,
+                      withdrawn_by, withdrawn_because
+               FROM abnormal_period WHERE from_us < $2 AND to_us > $1 ORDER BY from_us, id";
+    reads.query(sql, values![time.from, time.to]).await?.iter().map(abnormal).collect()
+}
+
+fn abnormal(row: &Row) -> Result<AbnormalPeriod> {
+    let withdrawn = match row.get("withdrawn_at_us")? {
+        None => None,
+        Some(at) => {
+            let (by, because) = (row.get("withdrawn_by")?, row.get("withdrawn_because")?);
+            Some(Withdrawn { at, by, because })
+        }
     };
-    reads.query(sql, values![time.from, time.to]).await?.iter().map(period).collect()
+    Ok(AbnormalPeriod {
+        id: row.get("id")?,
+        span: Span { from: row.get("from_us")?, to: row.get("to_us")? },
+        reason: row.get("reason")?,
+        author: row.get("author")?,
+        declared_at: row.get("declared_at_us")?,
+        withdrawn,
+    })
 }

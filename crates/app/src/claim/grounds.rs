@@ -13,6 +13,7 @@ use store::Queries;
 use store::support_agent::Duty;
 
 use super::Shown;
+use super::handlers::{Handled, by_records};
 use crate::agreement::{self, Held};
 use crate::statement::{self, Told};
 use crate::{App, Failure, credit, support_call, violation};
@@ -48,6 +49,8 @@ pub struct Grounds {
     pub credits: Vec<credit::Kept>,
     /// The maintenance of that month.
     pub maintenance: Vec<Told>,
+    /// Who handled what of the case, by the records: they do not decide it (A29).
+    pub handled: Vec<Handled>,
 }
 
 /// A call to the line, and how many were before it when it came.
@@ -91,6 +94,7 @@ pub async fn grounds(app: &App, shown: &Shown) -> std::result::Result<Grounds, F
     let duty = store::support_agent::duty(&mut reads, time, LINE_MAX).await?;
     let entries = not_kept(&mut reads, account, time).await?;
     let credits = store::credit::list(&mut reads, Some(account), None, CREDITS_MAX).await?;
+    let handled = by_records(&mut reads, &shown.kept).await?;
     drop(reads);
     let days = [-1, 0, 1].map(|more| open_day(&held, day.plus(more)));
     Ok(Grounds {
@@ -103,6 +107,7 @@ pub async fn grounds(app: &App, shown: &Shown) -> std::result::Result<Grounds, F
         entries,
         credits: credits.into_iter().filter(|kept| kept.new.key.month == month).collect(),
         maintenance: statement::all_maintenance(app, account, month).await?,
+        handled,
     })
 }
 

@@ -156,6 +156,67 @@ async fn a_month_is_judged_frozen_once_and_revised_beside_what_was_frozen(world:
     assert_eq!(availability::reproduce(app, &bent).await.unwrap(), None);
 }
 
+/// Goal: whoever changes an outage of a frozen month, or brings evidence of it late, has all listed
+/// whose figures that touches, and nobody else; one command revises them all with the reason, goes
+/// on where it was broken off, and what was frozen stays.
+async fn whom_a_change_touches_is_due_for_review(world: &World) {
+    let app = &world.app;
+    let inside = world.customer(0).await.0.account.id;
+    let outside = world.customer(0).await.0.account.id;
+    outage::join(app, Group::Cohort(1), inside, app.now()).await.unwrap();
+    a_month(world).await;
+    let due = async || {
+        let page = availability::touched(app, dey(), AccountId(-1), 9).await.unwrap();
+        page.into_iter().map(|one| (one.number.0, one.because)).collect::<Vec<_>>()
+    };
+    assert_eq!(due().await, [], "nothing is frozen");
+    go_to(world, "1405/11/04 00:00");
+    availability::freeze(app, dey()).await.unwrap();
+    assert_eq!(due().await, []);
+    // Of the cohort alone.
+    let longer = span("1405/10/10 11:00", "1405/10/10 14:00");
+    let time = span("1405/10/10 00:00", "1405/10/11 00:00");
+    let all = outage::list(app, time).await.unwrap();
+    let cohorts = all.iter().find(|one| one.scope != Scope::everyone()).unwrap().id;
+    outage::correct(app, cohorts, longer, "the log", "Reza").await.unwrap();
+    assert_eq!(due().await, [(inside.0, format!("outage {cohorts} was corrected"))]);
+    let shown = availability::month(app, Some(inside), dey()).await.unwrap();
+    assert_eq!(shown.touched.map(|one| one.noted_at), Some(app.now()));
+    let months = availability::touched_months(app).await.unwrap();
+    assert_eq!(months, [(dey(), 1)]);
+    // Of everybody, and the platform; of another month, nobody.
+    let night = outage_of("all", "everyone", span("1405/10/12 00:00", "1405/10/12 01:00"));
+    let late = outage::record(app, night).await.unwrap();
+    outage::record(app, outage_of("all", "everyone", span("1405/11/02 00:00", "1405/11/02 01:00")))
+        .await
+        .unwrap();
+    let because = format!("outage {late} was recorded");
+    let all = [0, inside.0, outside.0].map(|number| (number, because.clone()));
+    assert_eq!(due().await, all);
+    let unsigned = availability::revise_touched(app, dey(), "late logs", " ").await;
+    assert_eq!(refusal(unsigned), MonthRefusal::Unsigned);
+    // One was revised by hand before: he is not due any more.
+    availability::revise(app, Some(outside), dey(), "he asked", "Maryam").await.unwrap();
+    assert_eq!(due().await.len(), 2);
+    let revise = async || availability::revise_touched(app, dey(), "late logs", "Maryam").await;
+    let done = revise().await.unwrap();
+    assert_eq!((done.revised, done.unchanged), (2, 0));
+    assert_eq!((due().await, revise().await.unwrap()), (vec![], availability::Revised::default()));
+    let shown = availability::month(app, Some(inside), dey()).await.unwrap();
+    let signed = shown.written[1].signed.clone().unwrap();
+    assert_eq!(signed, (format!("late logs ({because})"), "Maryam".to_owned()));
+    let down = |n: usize| shown.written[n].totals.down_us / 1_000_000;
+    assert_eq!((shown.written.len(), down(0), down(1)), (2, 9_600, 9_600 + 7_200 + 3_600));
+    // Evidence that changes nothing takes them off the list and writes nothing.
+    worked(world, span("1405/10/02 00:00", "1405/10/02 01:00")).await;
+    assert_eq!(due().await.len(), 3);
+    let same = revise().await.unwrap();
+    assert_eq!((same.revised, same.unchanged), (0, 3));
+    // Who was in a group is said later, of that one alone.
+    outage::join(app, Group::Cohort(1), outside, at("1405/10/05 00:00")).await.unwrap();
+    assert_eq!(due().await.iter().map(|(number, _)| *number).collect::<Vec<_>>(), [outside.0]);
+}
+
 /// A month without any evidence is never met, and one that has not begun is not shown.
 async fn silence_and_strangers_have_no_month(world: &World) {
     let app = &world.app;
@@ -475,6 +536,7 @@ async fn causes_count_unless_the_agreement_excludes_them(world: &World) {
 }
 
 on_both_engines!(
+    whom_a_change_touches_is_due_for_review,
     months_that_were_skipped_are_frozen,
     causes_count_unless_the_agreement_excludes_them,
     a_month_is_judged_frozen_once_and_revised_beside_what_was_frozen,

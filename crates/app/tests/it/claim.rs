@@ -1,11 +1,18 @@
 //! Claims: who may make one, who decides it, and what it pays.
 
 use app::claim::{self, Asked, ClaimRefusal, DISCOUNT};
+use app::outage::{self, NewOutage};
 use app::violation::NewViolation;
-use app::{App, Caller, credit, invoice, subscription, support_call, support_line, violation};
+use app::{
+    App, Caller, credit, error_report, invoice, subscription, support_call, support_line, ticket,
+    violation,
+};
+use domain::agreement::cause::Cause;
 use domain::agreement::claim::{Decision, Member, Outcome, Refusal, Seat, State, Track};
 use domain::agreement::credit::State as Credit;
-use domain::agreement::scope::Paths;
+use domain::agreement::error_report::Finding;
+use domain::agreement::scope::{Paths, Scope};
+use domain::agreement::ticket::Channel;
 use domain::agreement::violation::Clause;
 use domain::billing::subscription::Plan;
 use domain::calendar::span::Span;
@@ -251,7 +258,113 @@ async fn a_committee_sees_how_the_line_went(world: &World) {
     assert_eq!(grounds.credits, []);
 }
 
+/// A29, I16. Goal: whoever was given, answered or found something of the case does not decide it,
+/// whatever staff type; who does so once the committee sits makes room for another; and who worked
+/// for others, or on what was over before, may.
+async fn who_handled_it_is_told_by_the_records(world: &World) {
+    let app = &world.app;
+    let (caller, _) = world.customer(0).await;
+    let (other, _) = world.customer(0).await;
+    let account = caller.account.id;
+    let open = async |account| {
+        let asked = ticket::Asked {
+            channel: Channel::Form,
+            subject: "no calls".to_owned(),
+            text: "Nobody answers.".to_owned(),
+            about: None,
+            context: Vec::new(),
+        };
+        ticket::open(app, account, ticket::Who::Customer(account), &asked).await.unwrap().0
+    };
+    let over = open(account).await;
+    ticket::answer(app, over, "t8", "It works.").await.unwrap();
+    go_to(world, "1405/09/02 12:00");
+    let (held, theirs) = (open(account).await, open(other.account.id).await);
+    ticket::assign(app, held, "t1", "t2").await.unwrap();
+    ticket::answer(app, theirs, "t5", "It works.").await.unwrap();
+    let reported = error_report::Reported {
+        ticket: Some(held),
+        title: "no calls".to_owned(),
+        description: "None.".to_owned(),
+    };
+    let report = error_report::report(app, account, &reported).await.unwrap();
+    error_report::found(app, report, "o1", Finding::Question, "It rings.").await.unwrap();
+    let call = support_call::joined(app, Some(account), Some("09121230003"), "switch").await;
+    support_call::answered(app, call.unwrap(), "t4").await.unwrap();
+    go_to(world, "1405/09/03 12:00");
+    let id = file(app, &caller, "1405/09/02 10:00").await;
+    claim::complete(app, id, &[], "Sara").await.unwrap();
+    let assign = async |names: &str| claim::assign(app, id, &committee(names), "Sara").await;
+    let partial = |name: &str| ClaimRefusal::Rule(Refusal::Partial(name.to_owned()));
+    for (sits, who) in [("t2 t3 o2", "t2"), ("t3 o1 o2", "o1")] {
+        assert_eq!(refusal(assign(sits).await), partial(who));
+    }
+    assert_eq!(refusal(assign("T4 t3 o2").await), partial("T4"), "however it is typed");
+    assign("t3 t5 t8 o2 o3").await.unwrap();
+    let shown = claim::find(app, None, id).await.unwrap().unwrap();
+    let grounds = claim::grounds(app, &shown).await.unwrap();
+    let handled: Vec<_> =
+        grounds.handled.iter().map(|one| (&*one.name, &*one.kind, one.id)).collect();
+    let call = grounds.line[0].call.id;
+    let expected = [
+        ("o1", "error report", report),
+        ("o1", "ticket", held),
+        ("t2", "ticket", held),
+        ("t4", "support call", call),
+    ];
+    assert_eq!(handled, expected);
+    // One of them answers the customer meanwhile.
+    ticket::answer(app, held, "t5", "Is it better?").await.unwrap();
+    let votes = [("t3", true), ("t5", true), ("t8", true), ("o2", true), ("o3", true)];
+    let decide = async |votes: &[(&str, bool)]| {
+        claim::decide(app, id, decision(Outcome::Partly, votes), "Sara").await
+    };
+    assert_eq!(refusal(decide(&votes).await), partial("t5"));
+    let replace = async |gone, by| claim::replace(app, id, (gone, by), "Sara").await;
+    let stays = ClaimRefusal::Rule(Refusal::Stays("t3".to_owned()));
+    assert_eq!(refusal(replace("t3", "t7").await), stays);
+    assert_eq!(refusal(replace("t5", "t2").await), partial("t2"));
+    replace("t5", "t7").await.unwrap();
+    decide(&votes.map(|(name, agrees)| (if name == "t5" { "t7" } else { name }, agrees)))
+        .await
+        .unwrap();
+    let end = claim::find(app, None, id).await.unwrap().unwrap().kept;
+    assert_eq!(end.claim.state(), State::Decided);
+}
+
+/// A29, I16. Goal: who said something of an outage, or revised the month, does not decide whether
+/// the figure is right.
+async fn who_made_a_figure_does_not_decide_it(world: &World) {
+    let app = &world.app;
+    let (caller, _) = world.customer(0).await;
+    let from = at("1405/09/01 10:00");
+    go_to(world, "1405/09/01 20:00");
+    let new = NewOutage {
+        paths: Paths::ALL,
+        scope: Scope::everyone(),
+        from,
+        to: Some(from.plus_us(3_600_000_000)),
+        cause: "power".to_owned(),
+        evidence: "monitor 3".to_owned(),
+    };
+    let id = outage::record(app, new).await.unwrap();
+    let shorter = Span { from, to: from.plus_us(1_800_000_000) };
+    outage::correct(app, id, shorter, "the log of the switch", "t1").await.unwrap();
+    outage::trace(app, id, Cause::Power, "the meter", "t2").await.unwrap();
+    let asked = Asked { track: Track::Availability, ..asked("1405/09/01 10:30") };
+    let id = claim::file(app, &caller, &asked).await.unwrap();
+    claim::complete(app, id, &[], "Sara").await.unwrap();
+    for who in ["t1", "t2"] {
+        let sits = committee(&format!("{who} t3 o1"));
+        let tried = claim::assign(app, id, &sits, "Sara").await;
+        assert_eq!(refusal(tried), ClaimRefusal::Rule(Refusal::Partial(who.to_owned())));
+    }
+    claim::assign(app, id, &committee("t3 t4 o1"), "Sara").await.unwrap();
+}
+
 on_both_engines!(
+    who_handled_it_is_told_by_the_records,
+    who_made_a_figure_does_not_decide_it,
     a_committee_sees_how_the_line_went,
     a_claim_is_taken_by_what_held_when_it_happened,
     a_claim_is_decided_appealed_and_paid,

@@ -1,11 +1,12 @@
 //! The delivery of one account's sends, told to whoever asks and as often as he asks (A16).
 
-use app::promise::{self, AccountDelivery};
+use app::promise::{self, AccountDelivery, PromiseRefusal};
 use app::{Caller, Settings, quick_send};
 use domain::Disposition;
 use domain::agreement::delivery::{Delivery, Sample};
 use domain::agreement::violation::Clause;
 use domain::calendar::month::PersianMonth;
+use domain::calendar::span::Span;
 
 use crate::calls::call_all;
 use crate::quick_send::new_send;
@@ -91,4 +92,47 @@ async fn a_slow_month_is_entered() {
         let slow = all.iter().filter(|kept| kept.violation.clause() == Clause::Delivery);
         assert_eq!(slow.count(), missed, "{waited_ms} ms: {all:?}");
     }
+}
+
+/// A15, T198. Goal: a time that was declared not to be normal is no decades and can be taken back,
+/// with a name and a reason that stay to be seen; what a frozen month missed is entered then.
+#[tokio::test]
+async fn a_declared_period_is_taken_back() {
+    let world = World::new().await;
+    let app = &world.app;
+    let (caller, _) = world.customer(10_000_000).await;
+    let message = world.message(&caller, 4_000).await.id;
+    let (month, begun) = (PersianMonth::of(app.now()), app.now());
+    let until = begun.plus_ms(9_000_000_000);
+    let node = app::dialing::take_node(app, "a", until).await.unwrap();
+    quick_send::submit(app, &caller, new_send(message, "09121230001")).await.unwrap();
+    world.clock.advance_ms(20_000);
+    call_all(&world, node, |_| Disposition::Delivered).await;
+    let span = |days: i64| Span::new(begun, begun.plus_us(days * 86_400_000_000)).unwrap();
+    let long = promise::declare(app, span(32), "a war", "Maryam").await;
+    assert!(matches!(long, Err(app::Error::Refused(PromiseRefusal::Long))));
+    let id = promise::declare(app, span(1), "a war", "Maryam").await.unwrap();
+    let over = month.end().plus_us(4 * 24 * 3_600_000_000);
+    world.clock.advance_ms(over.us_since(app.now()) / 1000);
+    app::availability::freeze(app, month).await.unwrap();
+    let entered = async || {
+        let all = app::violation::list(app, None, None, 10).await.unwrap();
+        all.iter().filter(|kept| kept.violation.clause() == Clause::Delivery).count()
+    };
+    assert_eq!(entered().await, 0);
+    let nobody = promise::withdraw(app, id, " ", "Sara").await;
+    assert!(matches!(nobody, Err(app::Error::Refused(PromiseRefusal::Text))));
+    promise::withdraw(app, id, "it was peace", "Sara").await.unwrap();
+    assert_eq!(entered().await, 1);
+    let judged = promise::month(app, month).await.unwrap();
+    assert_eq!(judged.delivery, judged.with_declared);
+    let withdrawn = judged.declared[0].withdrawn.clone().unwrap();
+    let (by, because) = (&*withdrawn.by, &*withdrawn.because);
+    assert_eq!((by, because, withdrawn.at), ("Sara", "it was peace", app.now()));
+    let again = promise::withdraw(app, id, "it was peace", "Sara").await;
+    assert!(matches!(again, Err(app::Error::Refused(PromiseRefusal::NoSuchPeriod))));
+    assert_eq!(entered().await, 1, "once");
+    let kept = app::chain::list(app, Some("abnormal-period"), None, 9).await.unwrap();
+    let actors: Vec<&str> = kept.iter().map(|one| &*one.entry.actor).collect();
+    assert_eq!(actors, ["Sara", "Maryam"]);
 }

@@ -1,12 +1,14 @@
 //! Reported errors: their clocks, what a miss becomes, what pauses them, and who says what.
 
 use app::error_report::{self, ErrorReportRefusal, Kept, Reported};
+use app::outage::{self, NewOutage};
 use app::ticket::{self, Who};
 use app::violation;
 use app::{App, event};
 use domain::agreement::clock::State as Clock;
 use domain::agreement::contact::{Channel, Outcome};
 use domain::agreement::error_report::{Finding, Metric, Refusal, Source, State, Whose};
+use domain::agreement::scope::{Paths, Scope};
 use domain::agreement::ticket::State as Ticket;
 use domain::agreement::violation::{Clause, Party};
 use domain::{AccountId, EventKind, Timestamp};
@@ -243,6 +245,94 @@ async fn structural_work_is_announced_and_delivered() {
     error_report::accept(app, id, me).await.unwrap();
     let late = (Clause::Commitment, format!("report:{id}:1:delivery"));
     assert_eq!(entered(app).await, [missed, moved, late]);
+}
+
+/// T097. Goal: what is the same as a known structural fault has its own time for triage, the dates
+/// of the work and its delivery; each customer agrees and takes it for itself.
+#[tokio::test]
+async fn a_known_structural_fault_has_its_twins() {
+    let world = World::new().await;
+    let app = &world.app;
+    let (caller, _) = world.customer(0).await;
+    let (other, _) = world.customer(0).await;
+    let them = Who::Customer(other.account.id);
+    let one = report(app, caller.account.id).await;
+    found(app, one, Finding::Structural).await;
+    let two = report(app, other.account.id).await;
+    let same = found(app, two, Finding::DuplicateOf(one)).await;
+    assert_eq!(
+        (&same.report.finding, same.report.state),
+        (&Some(Finding::SameWorkAs(one)), State::Structural)
+    );
+    let commit = async |due| error_report::commit(app, one, "Sara", at(due), "By then.").await;
+    commit("1405/10/01 00:00").await.unwrap();
+    let shown = async |id| error_report::find(app, None, id).await.unwrap().unwrap().kept;
+    let dates = async |id| {
+        let dates = shown(id).await.report.commitments;
+        dates.iter().map(|date| (date.due, date.agreed)).collect::<Vec<_>>()
+    };
+    let (first, second) = (at("1405/10/01 00:00"), at("1405/10/05 00:00"));
+    assert_eq!((dates(one).await, dates(two).await), (vec![(first, false)], vec![(first, false)]));
+    assert_eq!(clock(app, two, Metric::Fix).await.unwrap().1, Clock::Met);
+    // Who comes once it is announced has that date at once.
+    let three = report(app, other.account.id).await;
+    let late = found(app, three, Finding::DuplicateOf(one)).await;
+    assert_eq!((late.report.state, dates(three).await), (State::Committed, vec![(first, false)]));
+    error_report::propose(app, one, "Sara", second, "Later?").await.unwrap();
+    error_report::agree(app, caller.account.id, one).await.unwrap();
+    let not_agreed = (Some(first), Clock::Running);
+    assert_eq!(clock(app, two, Metric::Delivery).await, Some(not_agreed), "they did not agree");
+    error_report::agree(app, other.account.id, two).await.unwrap();
+    assert_eq!(dates(two).await, [(first, false), (second, true)]);
+    error_report::deliver(app, one, "Sara", "run 7: 12 tests pass").await.unwrap();
+    for id in [two, three] {
+        assert_eq!(shown(id).await.report.state, State::Delivered);
+    }
+    error_report::accept(app, one, Who::Customer(caller.account.id)).await.unwrap();
+    assert_eq!(shown(two).await.report.state, State::Delivered, "it is theirs to say");
+    error_report::accept(app, two, them).await.unwrap();
+    let said: Vec<String> = shown(two).await.steps.into_iter().map(|step| step.said).collect();
+    let ours = ["By then.", "Later?", "run 7: 12 tests pass"];
+    assert!(!said.iter().any(|said| ours.contains(&&**said)), "it was written to another");
+    let over = report(app, other.account.id).await;
+    let over = error_report::found(app, over, "Sara", Finding::DuplicateOf(one), "Known.").await;
+    assert_eq!(refusal(over), ErrorReportRefusal::Original, "that work is done");
+}
+
+/// A32. Goal: lost access is found to be an outage that stands and that its customer felt, or is
+/// not found so.
+#[tokio::test]
+async fn what_was_an_outage_names_it() {
+    let world = World::new().await;
+    let app = &world.app;
+    let (caller, _) = world.customer(0).await;
+    let (other, _) = world.customer(0).await;
+    let mine = Scope::parse(&format!("account:{}", caller.account.id)).unwrap();
+    let outage = async |scope| {
+        let new = NewOutage {
+            paths: Paths::ALL,
+            scope,
+            from: app.now().plus_us(-60_000_000),
+            to: Some(app.now()),
+            cause: "power".to_owned(),
+            evidence: "monitor 3".to_owned(),
+        };
+        outage::record(app, new).await.unwrap()
+    };
+    let (own, wrong) = (outage(mine).await, outage(Scope::everyone()).await);
+    outage::reverse(app, wrong, "it was none").await.unwrap();
+    let theirs = report(app, other.account.id).await;
+    let tell = async |id, outage| {
+        error_report::found(app, id, "Sara", Finding::Outage(outage), "You were cut off.").await
+    };
+    for (id, why) in [(own, "another's"), (wrong, "reversed"), (0, "none"), (99, "none")] {
+        assert_eq!(refusal(tell(theirs, id).await), ErrorReportRefusal::Outage, "{why}");
+    }
+    let my = report(app, caller.account.id).await;
+    let kept = tell(my, own).await.unwrap();
+    assert_eq!(kept.report.state, State::Answered);
+    let shown = error_report::find(app, Some(caller.account.id), my).await.unwrap().unwrap();
+    assert_eq!(shown.kept.report.finding.and_then(|finding| finding.outage()), Some(own));
 }
 
 /// What concerns the platform has no customer, and its entries say of none.

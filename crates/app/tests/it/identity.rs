@@ -18,6 +18,7 @@ use app::{Caller, Failure, Identity, Settings};
 use domain::agreement::attachment;
 use domain::agreement::claim::Track;
 use domain::agreement::identity::{By, DOCUMENTS_MAX, Proof, Refusal, State, Step};
+use domain::agreement::violation::Clause;
 use domain::quick_send::Refusal as SendRefusal;
 use domain::secure_call::Refusal as SecureRefusal;
 use domain::{AccountId, CodeId, MessageClass};
@@ -28,6 +29,7 @@ use crate::quick_send::{new_send, new_text};
 use crate::refusal;
 use crate::world::World;
 
+const DAY_MS: i64 = 86_400_000;
 const PNG: &[u8] = b"\x89PNG\r\n\x1a\n a card";
 
 async fn world(asked: &[Proof], valid_days: u32) -> World {
@@ -215,6 +217,54 @@ async fn a_registry_that_is_down_blames_nobody() {
     assert_eq!(kept.steps[3].actor, "avanak");
 }
 
+/// T176, T180. Goal: who has to prove who they are and does not in their time is entered by itself,
+/// with what follows from it, and may dispute that; while it is our turn nobody is blamed, and what
+/// the operator does not require is no duty.
+#[tokio::test]
+async fn whoever_proves_nothing_is_entered_by_the_machine() {
+    let identity = Identity { required: true, valid_days: 30, ..Identity::default() };
+    let identity = Identity { asked: vec![Proof::Document], grace_days: 7, ..identity };
+    let required = World::with(Settings { identity, ..Settings::default() }).await;
+    let free = world(&[Proof::Document], 30).await;
+    free.customer(0).await;
+    for _ in 0..2 {
+        assert_eq!(identity::look_missing(&free.app).await.unwrap(), 0);
+        free.clock.advance_ms(8 * DAY_MS);
+    }
+    let (world, app) = (&required, &required.app);
+    let (late, soon) = (world.customer(0).await.0, world.customer(0).await.0);
+    let (sandbox, _) = world.sandbox(&late).await;
+    let look = async || identity::look_missing(app).await.unwrap();
+    assert_eq!(look().await, 0);
+    // The first does nothing; the second hands it in, and we take our time.
+    let id = begin(world, soon.account.id).await.id;
+    identity::add_document(app, soon.account.id, id, "a.png", PNG.to_vec()).await.unwrap();
+    identity::submit(app, soon.account.id, id).await.unwrap();
+    world.clock.advance_ms(7 * DAY_MS - 1);
+    assert_eq!(look().await, 0, "it is their time");
+    world.clock.advance_ms(1);
+    assert_eq!((look().await, look().await), (1, 0), "once");
+    let entries = async |account| app::violation::list(app, Some(account), None, 9).await.unwrap();
+    let of_late = entries(late.account.id).await;
+    let entry = &of_late[0];
+    let clause = (entry.account, entry.violation.clause());
+    assert_eq!(clause, (Some(late.account.id), Clause::Identity));
+    assert!(entry.violation.evidence().iter().any(|line| line.contains("nobody is called")));
+    let dispute = app::violation::Answer::Dispute("My card was with you.");
+    app::violation::answer(app, late.account.id, entry.id, dispute).await.unwrap();
+    assert_eq!(entries(soon.account.id).await, []);
+    assert_eq!(entries(sandbox.account.id).await, []);
+    // What was proven runs out: that is a time of its own.
+    identity::verify(app, id, "Maryam").await.unwrap();
+    assert_eq!(look().await, 0);
+    world.clock.advance_ms(30 * DAY_MS);
+    assert_eq!(look().await, 0, "it is noted that it ran out");
+    world.clock.advance_ms(7 * DAY_MS);
+    assert_eq!(look().await, 1);
+    assert_eq!(entries(soon.account.id).await.len(), 1);
+    assert_eq!(entries(late.account.id).await.len(), 1, "it is the same time that goes on");
+}
+
 /// One of us sends a case back, rejects it or takes it back with a reason; I19: what is over can be
 /// forgotten, with its documents, and the chain of evidence stays whole.
 #[tokio::test]
@@ -348,7 +398,7 @@ async fn a_sandbox_asks_no_registry() {
 #[tokio::test]
 async fn nobody_is_called_before_it_is_proven_who_calls() {
     let asked = vec![Proof::Mobile];
-    let identity = Identity { asked, valid_days: 30, required: true };
+    let identity = Identity { asked, valid_days: 30, required: true, grace_days: 7 };
     let world = World::with(Settings { identity, ..Settings::default() }).await;
     let app = &world.app;
     let (caller, _) = world.customer(10_000_000).await;
@@ -420,7 +470,7 @@ async fn nobody_is_called_before_it_is_proven_who_calls() {
 /// goes on nor gets numbers when it is not proven any more. A draft, which calls nobody, gets some.
 #[tokio::test]
 async fn no_way_leads_around_the_proof() {
-    let identity = Identity { asked: vec![], valid_days: 30, required: true };
+    let identity = Identity { asked: vec![], valid_days: 30, required: true, grace_days: 7 };
     let settings = Settings { identity, secure_call_ms_max: 60_000, ..Settings::default() };
     let world = World::with(settings).await;
     let app = &world.app;
@@ -503,7 +553,8 @@ async fn only_the_proof_comes_before_the_proof() {
     };
     let barred = KeptRefusal::Text(TextRefusal::NotIdentified);
     for proof in [Proof::Mobile, Proof::Document] {
-        let identity = Identity { asked: vec![proof], valid_days: 30, required: true };
+        let identity =
+            Identity { asked: vec![proof], valid_days: 30, required: true, grace_days: 7 };
         let world = World::with(Settings { identity, ..Settings::default() }).await;
         let (caller, _) = world.customer(10_000_000).await;
         let id = begin(&world, caller.account.id).await.id;
@@ -532,7 +583,8 @@ async fn only_the_proof_comes_before_the_proof() {
 async fn their_words_are_not_said_again_once_the_proof_has_ended() {
     let barred = KeptRefusal::Text(TextRefusal::NotIdentified);
     for theirs in [true, false] {
-        let identity = Identity { asked: vec![Proof::Mobile], valid_days: 30, required: true };
+        let identity =
+            Identity { asked: vec![Proof::Mobile], valid_days: 30, required: true, grace_days: 7 };
         let world = World::with(Settings { identity, ..Settings::default() }).await;
         let app = &world.app;
         let (caller, _) = world.customer(10_000_000).await;

@@ -4,6 +4,7 @@
 //! platform says of each month is compared, to the microsecond and
 //! the rial, with a reckoning minute by minute that shares nothing with it but the script.
 
+mod almanac;
 mod reckoning;
 mod script;
 
@@ -13,21 +14,26 @@ use std::ops::Range;
 use app::claim::{self, Asked, ClaimRefusal, DISCOUNT};
 use app::ticket::{self, Who};
 use app::{
-    App, Caller, availability, credit, invoice, maintenance, outage, subscription, violation,
+    App, Caller, availability, credit, error_report, invoice, maintenance, outage, subscription,
+    violation,
 };
 use domain::agreement::availability::{Verdict, Window};
 use domain::agreement::claim::{Decision, Outcome, Refusal, Track};
+use domain::agreement::error_report::{Finding, Metric};
 use domain::agreement::scope::{CoveredPath, Group, Paths, Scope};
 use domain::agreement::ticket::Channel;
 use domain::agreement::violation::Clause;
 use domain::billing::plan_change::When;
 use domain::billing::subscription::{Plan, State};
+use domain::calendar::day::{Day, Weekday};
+use domain::calendar::holiday::Holidays;
 use domain::calendar::month::PersianMonth;
 use domain::calendar::span::Span;
 use domain::{AccountId, Rials, Timestamp};
 
-use self::reckoning::{Minutes, NotTaken, is_missed, taken};
-use self::script::{Claim, Dice, Outage, Script, Some4, Ticket};
+use self::almanac::{at, is_off, length};
+use self::reckoning::{Minutes, NotTaken, Promise, delivery, fix, is_missed, taken, triage};
+use self::script::{Claim, Dice, Found, Outage, Report, Script, Some4, Ticket};
 use crate::claim::committee;
 use crate::engines::on_both_engines;
 use crate::money::{hour, publish_now};
@@ -37,6 +43,7 @@ use crate::world::World;
 
 const MONTHS: u16 = 12;
 pub const MINUTE_US: i64 = 60_000_000;
+const DAY_US: i64 = 86_400_000_000;
 pub const HOUR: usize = 60;
 pub const DAY: usize = 24 * HOUR;
 /// Months are frozen, and invoices made, early on this day of the next one, counted from 0.
@@ -87,6 +94,14 @@ struct Year<'a> {
     granted: Vec<(usize, usize, i64)>,
 }
 
+/// What is done about an error.
+#[derive(Clone, Copy)]
+enum Work {
+    Tell,
+    Mend,
+    Deliver,
+}
+
 /// What happens at a minute of a month.
 #[derive(Clone, Copy)]
 enum Act {
@@ -101,21 +116,16 @@ enum Act {
     Tell(usize),
     Ask(usize),
     Answer(usize),
+    /// An error of this place is reported, and worked on.
+    Report(usize),
+    Work(usize, Work),
     /// A claim of this place in the script of this month.
     File(usize, usize),
     Decide(usize, usize),
 }
 
-pub fn minute(month: PersianMonth, minute: usize) -> Timestamp {
-    month.start().plus_us(i64::try_from(minute).unwrap() * MINUTE_US)
-}
-
-fn span(month: PersianMonth, time: &Range<usize>) -> Span {
-    Span::new(minute(month, time.start), minute(month, time.end)).unwrap()
-}
-
-fn length(month: PersianMonth) -> usize {
-    usize::try_from(month.end().us_since(month.start()) / MINUTE_US).unwrap()
+fn span(place: usize, time: &Range<usize>) -> Span {
+    Span::new(at(place, time.start), at(place, time.end)).unwrap()
 }
 
 impl<'a> Year<'a> {
@@ -163,16 +173,16 @@ impl<'a> Year<'a> {
 
     /// The days before the first month, in which nothing fails: they are frozen first.
     async fn begin(&self) {
-        let first = month("1405-09");
-        self.go_to(first.end());
-        let (everyone, all) = (Scope::everyone(), span(first, &(0..length(first))));
+        self.go_to(at(0, 0));
+        let all = Span::new(at(0, 0).plus_us(-30 * DAY_US), at(0, 0)).unwrap();
+        let everyone = Scope::everyone();
         outage::saw_working(self.app(), "m", Paths::ALL, &everyone, all).await.unwrap();
     }
 
     async fn tell(&self, place: usize, which: usize) {
-        let (month, one) = (nth(place), &self.scripts[place].maintenance[which]);
+        let one = &self.scripts[place].maintenance[which];
         let paths = paths_of(one.paths);
-        let (scope, span) = (Scope::everyone(), span(month, &one.time));
+        let (scope, span) = (Scope::everyone(), span(place, &one.time));
         let plan = Some(Window { paths, scope, span });
         let plan = maintenance::NewPlan { plan, author: "Reza".to_owned(), confirmed: true };
         let id = maintenance::announce(self.app(), "disks", None, plan).await.unwrap().id;
@@ -188,10 +198,56 @@ impl<'a> Year<'a> {
         ticket::open(self.app(), account, Who::Customer(account), &asked).await.unwrap().0
     }
 
+    async fn report(&self, report: &Report) -> i64 {
+        let account = self.account(report.customer);
+        let (title, description) = ("s".to_owned(), "t".to_owned());
+        let reported = error_report::Reported { ticket: None, title, description };
+        error_report::report(self.app(), account, &reported).await.unwrap()
+    }
+
+    /// Works on a report, whose clocks are what was reckoned.
+    async fn work(&self, place: usize, which: usize, (id, work): (i64, Work)) {
+        let (app, report) = (self.app(), &self.scripts[place].reports[which]);
+        let account = self.account(report.customer);
+        match (work, report.found) {
+            (Work::Tell, found) => {
+                let finding = match found {
+                    Found::Question => Finding::Question,
+                    Found::Minor { .. } => Finding::Minor,
+                    Found::Structural { .. } => Finding::Structural,
+                };
+                error_report::found(app, id, "Ali", finding, "It is so.").await.unwrap();
+            }
+            (Work::Mend, Found::Structural { .. }) => {
+                let due = at(place, report.date().unwrap());
+                error_report::commit(app, id, "Ali", due, "By then.").await.unwrap();
+            }
+            (Work::Mend, _) => {
+                error_report::fixed(app, id, "Ali", "Mended.").await.unwrap();
+                error_report::verified(app, id, "Ali", true, "Seen.").await.unwrap();
+            }
+            (Work::Deliver, _) => {
+                error_report::deliver(app, id, "Ali", "12 tests").await.unwrap();
+                error_report::accept(app, id, Who::Customer(account)).await.unwrap();
+            }
+        }
+        let shown = error_report::find(app, Some(account), id).await.unwrap().unwrap();
+        let due = |metric: Metric| {
+            let clock = shown.clocks.iter().find(|clock| clock.metric == metric);
+            clock.map(|clock| clock.due.unwrap())
+        };
+        let now = app.now();
+        let expected = |promise: Option<Promise>| promise.map(|one| at(place, one.due));
+        let is_announced = report.mended_at().is_some_and(|minute| at(place, minute) <= now);
+        assert_eq!(due(Metric::Triage), expected(Some(triage(report))));
+        assert_eq!(due(Metric::Fix), expected(fix(place, report)));
+        assert_eq!(due(Metric::Delivery), expected(delivery(report).filter(|_| is_announced)));
+    }
+
     /// Files a claim, if it is taken.
     async fn file(&self, of: usize, claim: &Claim) -> Option<i64> {
         let (track, statement) = (Track::Support, "Nobody answered.".to_owned());
-        let event_at = minute(nth(of), claim.event_at);
+        let event_at = at(of, claim.event_at);
         let asked = Asked { track, event_at, statement };
         let filed = claim::file(self.app(), &self.customers[claim.customer].0, &asked).await;
         match taken(claim, &unpaid(of)) {
@@ -229,16 +285,17 @@ impl<'a> Year<'a> {
     }
 
     /// What monitors saw of a month, told at its end, in an order of no meaning.
-    async fn evidence(&self, place: usize, month: PersianMonth) {
-        self.go_to(month.end());
+    async fn evidence(&self, place: usize) {
+        let whole = length(place);
+        self.go_to(at(place, whole));
         let script = &self.scripts[place];
         for one in &script.outages {
             let group = |customer: usize| Scope::new(vec![Group::Account(self.account(customer))]);
             let new = outage::NewOutage {
                 paths: paths_of(one.paths),
                 scope: one.whom.and_then(group).unwrap_or_else(Scope::everyone),
-                from: minute(month, one.time.start),
-                to: Some(minute(month, one.time.end)),
+                from: at(place, one.time.start),
+                to: Some(at(place, one.time.end)),
                 cause: "power".to_owned(),
                 evidence: "monitor 3".to_owned(),
             };
@@ -246,9 +303,9 @@ impl<'a> Year<'a> {
         }
         let blind = |minute: &usize| script.silent.iter().any(|time| time.contains(minute));
         let mut from = 0;
-        while let Some(start) = (from..length(month)).find(|minute| !blind(minute)) {
-            from = (start..length(month)).find(blind).unwrap_or(length(month));
-            let (everyone, seen) = (Scope::everyone(), span(month, &(start..from)));
+        while let Some(start) = (from..whole).find(|minute| !blind(minute)) {
+            from = (start..whole).find(blind).unwrap_or(whole);
+            let (everyone, seen) = (Scope::everyone(), span(place, &(start..from)));
             outage::saw_working(self.app(), "m", Paths::ALL, &everyone, seen).await.unwrap();
         }
     }
@@ -296,6 +353,12 @@ impl<'a> Year<'a> {
             acts.push((one.asked_at, Act::Ask(which)));
             acts.push((one.asked_at + one.answered_after, Act::Answer(which)));
         }
+        for (which, one) in script.reports.iter().enumerate() {
+            acts.push((one.reported_at, Act::Report(which)));
+            acts.push((one.result_at(), Act::Work(which, Work::Tell)));
+            acts.extend(one.mended_at().map(|at| (at, Act::Work(which, Work::Mend))));
+            acts.extend(one.delivered_at().map(|at| (at, Act::Work(which, Work::Deliver))));
+        }
         for (of, script) in self.scripts.iter().enumerate().take(place + 1) {
             for (which, one) in script.claims.iter().enumerate() {
                 if of + one.months_later == place {
@@ -309,10 +372,11 @@ impl<'a> Year<'a> {
     }
 
     /// A month, with the closing of the one before.
-    async fn live_through(&mut self, place: usize, month: PersianMonth) {
+    async fn live_through(&mut self, place: usize) {
         let (mut tickets, mut claims) = (BTreeMap::new(), BTreeMap::new());
-        for (at, act) in self.acts(place) {
-            self.go_to(minute(month, at));
+        let mut reports = BTreeMap::new();
+        for (minute, act) in self.acts(place) {
+            self.go_to(at(place, minute));
             match act {
                 Act::Close => {
                     self.hour().await;
@@ -332,6 +396,11 @@ impl<'a> Year<'a> {
                     let id = tickets[&which];
                     ticket::answer(self.app(), id, "Ali", "It is so.").await.unwrap();
                 }
+                Act::Report(which) => {
+                    let id = self.report(&self.scripts[place].reports[which]).await;
+                    reports.insert(which, id);
+                }
+                Act::Work(which, work) => self.work(place, which, (reports[&which], work)).await,
                 Act::File(of, which) => {
                     let filed = self.file(of, &self.scripts[of].claims[which]).await;
                     claims.extend(filed.map(|id| ((of, which), id)));
@@ -343,9 +412,9 @@ impl<'a> Year<'a> {
                 }
             }
         }
-        self.evidence(place, month).await;
+        self.evidence(place).await;
         let of = |customer| {
-            let of = (place, length(month));
+            let of = (place, length(place));
             Minutes::of(&self.scripts[place], Some(customer), of, &unpaid(place))
         };
         self.reckoned.push([0, 1, 2].map(of));
@@ -354,18 +423,19 @@ impl<'a> Year<'a> {
     async fn hour(&self) {
         hour(self.app()).await;
         ticket::look(self.app()).await.unwrap();
+        error_report::look(self.app()).await.unwrap();
     }
 
     /// The statements of a month are what was reckoned, for each customer and the platform.
     async fn check_frozen(&self, place: usize) {
         let month = nth(place);
-        let of = (place, length(month));
+        let of = (place, length(place));
         let everybody = Minutes::of(&self.scripts[place], None, of, &(0..0));
         let accounts = (0..CUSTOMERS).map(|customer| Some(self.account(customer)));
         let expected = self.reckoned[place].iter().chain([&everybody]);
         for (account, expected) in accounts.chain([None]).zip(expected) {
             let shown = availability::month(self.app(), account, month).await.unwrap();
-            let late = minute(month.next(), LATE);
+            let late = at(place + 1, LATE);
             assert!(shown.evidence_until < late, "{month}: {:?}", shown.evidence_until);
             let [frozen] = shown.written.as_slice() else { panic!("{month} of {account:?}") };
             assert_eq!(frozen.totals, expected.totals(), "{month} of {account:?}");
@@ -432,16 +502,86 @@ impl<'a> Year<'a> {
             assert_eq!(count(Clause::Availability), months, "of customer {customer}");
             assert_eq!(count(Clause::Payment), usize::from(customer == CUSTOMERS - 1));
             let tickets = self.scripts.iter().enumerate().flat_map(|(place, script)| {
-                let own = script.tickets.iter().filter(|one| one.customer == customer);
-                own.filter(move |one| is_missed(nth(place), one))
+                let own = waiting(script).filter(|one| one.customer == customer);
+                own.filter(move |one| is_missed(place, one))
             });
             assert_eq!(count(Clause::Ticket), tickets.count(), "of customer {customer}");
+            let mut missed = [0; 3];
+            for (place, report) in self.reports().filter(|(_, one)| one.customer == customer) {
+                let promises = [Some(triage(report)), fix(place, report), delivery(report)];
+                for (count, promise) in missed.iter_mut().zip(promises) {
+                    *count += usize::from(promise.is_some_and(Promise::is_missed));
+                }
+            }
+            let entered = [Clause::Triage, Clause::Fix, Clause::Commitment].map(count);
+            assert_eq!(entered, missed, "of customer {customer}");
         }
     }
+
+    /// What the platform did not keep is in the ledger for everybody to read: its own breached
+    /// months, and maintenance that was told too late.
+    async fn check_platform(&self) {
+        let entries = violation::list(self.app(), None, None, 1000).await.unwrap();
+        let of_all = entries.iter().filter(|one| one.account.is_none());
+        let mut entered: Vec<(Clause, Timestamp)> =
+            of_all.map(|one| (one.violation.clause(), one.violation.span().from)).collect();
+        entered.sort_unstable();
+        let breached = (0..usize::from(MONTHS) - 1).filter(|place| {
+            let of = (*place, length(*place));
+            Minutes::of(&self.scripts[*place], None, of, &(0..0)).pays().is_some()
+        });
+        let months = breached.map(|place| (Clause::Availability, at(place, 0)));
+        // Of the month before the first customer came nothing was seen: its low figure stands.
+        let unseen = (Clause::Availability, at(0, 0).plus_us(-60 * DAY_US));
+        let mut expected: Vec<(Clause, Timestamp)> = months.chain([unseen]).collect();
+        for (place, script) in self.scripts.iter().enumerate() {
+            // It is looked for the last time in the last month.
+            let until = if place + 1 == usize::from(MONTHS) { LATE } else { usize::MAX };
+            let late = script
+                .maintenance
+                .iter()
+                .filter(|one| one.told_at + 48 * HOUR > one.time.start && one.time.start <= until);
+            expected.extend(late.map(|one| (Clause::Maintenance, at(place, one.time.start))));
+        }
+        expected.sort_unstable();
+        assert_eq!(entered, expected);
+    }
+
+    /// The reports of the year, each with the place of its month.
+    fn reports(&self) -> impl Iterator<Item = (usize, &Report)> {
+        let all = self.scripts.iter().enumerate();
+        all.flat_map(|(place, script)| script.reports.iter().map(move |one| (place, one)))
+    }
+}
+
+/// What waits for the desk: tickets, and those in which errors are reported.
+fn waiting(script: &Script) -> impl Iterator<Item = Ticket> {
+    let tickets = script.tickets.iter().map(|one| Ticket { ..*one });
+    tickets.chain(script.reports.iter().map(|one| Ticket {
+        customer: one.customer,
+        asked_at: one.reported_at,
+        answered_after: one.result_after,
+    }))
 }
 
 fn nth(place: usize) -> PersianMonth {
     month("1405-10").plus(u16::try_from(place).unwrap())
+}
+
+/// Goal: the calendar that the year is reckoned by, which was looked up, and that of the platform
+/// say the same.
+#[test]
+fn the_almanac_is_what_the_calendar_says() {
+    let holidays = Holidays::shipped();
+    for place in 0..=usize::from(MONTHS) {
+        let month = nth(place);
+        assert_eq!((at(place, 0), at(place, length(place))), (month.start(), month.end()));
+        for day in (0..length(place) / DAY).take_while(|_| place < usize::from(MONTHS)) {
+            let of = Day::of(at(place, day * DAY));
+            let off = of.weekday() == Weekday::Friday || holidays.is_holiday(of);
+            assert_eq!(is_off(place, day), off, "{of}");
+        }
+    }
 }
 
 /// What the invoice of a month asks for: its plan, and after the plan got dearer the rest of the
@@ -451,7 +591,7 @@ fn billed(customer: usize, place: usize) -> i64 {
     if customer != CHANGES || place != UPGRADE.0 + 1 {
         return price;
     }
-    let whole = length(nth(UPGRADE.0));
+    let whole = length(UPGRADE.0);
     let whole_and_left = [whole, whole - UPGRADE.1].map(|minutes| i64::try_from(minutes).unwrap());
     price + (DEAR - PRICE) * whole_and_left[1] / whole_and_left[0]
 }
@@ -466,6 +606,8 @@ async fn a_year(world: &World, seed: u64) {
     let mut year = Year::new(world).await;
     let mut dice = Dice(seed);
     year.scripts = (0..MONTHS).map(|_| dice.script()).collect();
+    let mut others = Dice(!seed);
+    year.scripts.iter_mut().for_each(|script| script.reports = others.reports());
     // The same path is away before the customer who changes has it, and afterwards.
     for time in [UPGRADE.1 - 3 * HOUR..UPGRADE.1 - HOUR, UPGRADE.1 + HOUR..UPGRADE.1 + 6 * HOUR] {
         let (paths, whom) = ([false, false, false, true], Some(CHANGES));
@@ -473,19 +615,27 @@ async fn a_year(world: &World, seed: u64) {
     }
     year.begin().await;
     for place in 0..usize::from(MONTHS) {
-        year.live_through(place, nth(place)).await;
+        year.live_through(place).await;
     }
     year.check_money().await;
     year.check_ledger().await;
+    year.check_platform().await;
     let changed = year.reckoned[UPGRADE.0][CHANGES];
     assert_eq!(changed.verdict(), Verdict::Breached, "seed {seed}");
     let all = year.reckoned.iter().flatten();
     let verdicts = Verdict::ALL.map(|one| all.clone().filter(|of| of.verdict() == one).count());
     assert!(verdicts.iter().all(|count| *count > 0), "seed {seed}: {verdicts:?}");
     let scripts = year.scripts.iter().enumerate();
-    let tickets = scripts.clone().flat_map(|(place, script)| {
-        script.tickets.iter().map(move |one| is_missed(nth(place), one))
-    });
+    let tickets = scripts
+        .clone()
+        .flat_map(|(place, script)| script.tickets.iter().map(move |one| is_missed(place, one)));
+    for promise in 0..3 {
+        let of =
+            |(place, report)| [Some(triage(report)), fix(place, report), delivery(report)][promise];
+        let all: Vec<bool> = year.reports().filter_map(of).map(Promise::is_missed).collect();
+        let missed = all.iter().filter(|missed| **missed).count();
+        assert!((1..all.len()).contains(&missed), "seed {seed}: {missed} of promise {promise}");
+    }
     let missed = tickets.clone().filter(|missed| *missed).count();
     assert!((1..tickets.count()).contains(&missed), "seed {seed}: {missed} tickets");
     let granted = year.granted.iter().filter(|one| one.2 > 0).count();

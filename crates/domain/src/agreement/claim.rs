@@ -353,12 +353,12 @@ impl Claim {
             return Err(Refusal::WrongState);
         }
         let partial = committee.iter().find(|member| {
-            self.handled_by.contains(&member.name) || self.decided_by.contains(&member.name)
+            has_name(&self.handled_by, &member.name) || has_name(&self.decided_by, &member.name)
         });
         if let Some(member) = partial {
             return Err(Refusal::Partial(member.name.clone()));
         }
-        let mut names: Vec<&str> = committee.iter().map(|member| member.name.as_str()).collect();
+        let mut names: Vec<String> = committee.iter().map(|member| folded(&member.name)).collect();
         names.sort_unstable();
         names.dedup();
         let both = [Seat::Technical, Seat::Oversight]
@@ -376,7 +376,13 @@ impl Claim {
         Ok(())
     }
 
-    /// Lets another one sit on the same side instead of a member who has left.
+    /// Who of the committee handled the case: it may turn out, or happen, once it sits.
+    pub fn partial(&self) -> Option<&str> {
+        let member = self.committee.iter().find(|one| has_name(&self.handled_by, &one.name));
+        member.map(|member| member.name.as_str())
+    }
+
+    /// Lets another one sit on the same side instead of a member who has left, or is partial.
     ///
     /// # Errors
     /// When it is not under review, the one does not sit, or the other does already, handled the
@@ -385,9 +391,8 @@ impl Claim {
         if !matches!(self.state, State::UnderReview | State::EvidenceAsked) {
             return Err(Refusal::WrongState);
         }
-        let sits = self.committee.iter().any(|member| member.name == by);
-        let knows = |names: &[String]| names.iter().any(|name| name == by);
-        if sits || knows(&self.handled_by) || knows(&self.decided_by) {
+        let sits = self.committee.iter().any(|member| folded(&member.name) == folded(by));
+        if sits || has_name(&self.handled_by, by) || has_name(&self.decided_by, by) {
             return Err(Refusal::Partial(by.to_owned()));
         }
         let member = self.committee.iter_mut().find(|member| member.name == gone);
@@ -448,11 +453,22 @@ pub fn own_voices(
         if sits(manager) {
             return Err(Refusal::SameVoice(deputy.clone()));
         }
-        if handled_by.contains(manager) {
+        if has_name(handled_by, manager) {
             return Err(Refusal::Partial(deputy.clone()));
         }
     }
     Ok(())
+}
+
+/// Whether a name is among others, however its letters and the spaces around it are written: the
+/// records of the desk have it as each typed it.
+fn has_name(names: &[String], name: &str) -> bool {
+    let name = folded(name);
+    names.iter().any(|one| folded(one) == name)
+}
+
+fn folded(name: &str) -> String {
+    name.trim().to_lowercase()
 }
 
 fn is_said(text: &str) -> bool {

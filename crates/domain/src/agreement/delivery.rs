@@ -63,7 +63,9 @@ impl Sample {
 
     /// Why it does not count, also for one of these declared periods.
     pub fn exclusion_with(&self, abnormal: &[AbnormalPeriod]) -> Option<Exclusion> {
-        let is_in = |period: &AbnormalPeriod| period.span.contains(self.accepted_at);
+        let is_in = |period: &AbnormalPeriod| {
+            period.withdrawn.is_none() && period.span.contains(self.accepted_at)
+        };
         self.exclusion.or_else(|| abnormal.iter().any(is_in).then_some(Exclusion::Declared))
     }
 
@@ -73,9 +75,16 @@ impl Sample {
     }
 }
 
-/// A time that was declared not to be normal. It is published with all of this.
+/// The longest time that is declared not to be normal at once, microseconds: the longest month.
+/// What lasts longer is declared again, with its reason.
+pub const ABNORMAL_MAX_US: i64 = 31 * 86_400_000_000;
+
+/// A time that was declared not to be normal. It is published with all of this, also once it was
+/// taken back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AbnormalPeriod {
+    /// Its number.
+    pub id: i64,
     /// When it was.
     pub span: Span,
     /// Why, in the words of who declared it.
@@ -84,6 +93,43 @@ pub struct AbnormalPeriod {
     pub author: String,
     /// When it was declared: mostly afterwards, which is to be seen.
     pub declared_at: Timestamp,
+    /// That it was taken back: from then on it takes no samples.
+    pub withdrawn: Option<Withdrawn>,
+}
+
+/// That somebody took back that a time was not normal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Withdrawn {
+    /// When.
+    pub at: Timestamp,
+    /// Who.
+    pub by: String,
+    /// Why.
+    pub because: String,
+}
+
+/// Why a time cannot be declared not to have been normal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Undeclarable {
+    /// It has not begun.
+    Future,
+    /// It is longer than [`ABNORMAL_MAX_US`].
+    Long,
+}
+
+/// Whether a time may be declared at `now` not to be normal (A15, T198): one that has begun, and is
+/// no longer than the longest month, so that no word of today decides about years to come.
+///
+/// # Errors
+/// Why not.
+pub fn may_be_declared(span: Span, now: Timestamp) -> Result<(), Undeclarable> {
+    if span.from > now {
+        Err(Undeclarable::Future)
+    } else if span.to.us_since(span.from) > ABNORMAL_MAX_US {
+        Err(Undeclarable::Long)
+    } else {
+        Ok(())
+    }
 }
 
 /// A mean and what it hides.
@@ -343,15 +389,35 @@ mod tests {
             span: Span::new(second(40), second(60)).unwrap(),
             reason: "the carrier's exchange burned".to_owned(),
             author: "operator".to_owned(),
+            id: 1,
             declared_at: second(5000),
+            withdrawn: None,
         };
         let with = Delivery::of(&samples, &[], second(200));
-        let without = Delivery::of(&samples, &[declared], second(200));
+        let without = Delivery::of(&samples, std::slice::from_ref(&declared), second(200));
         assert_eq!(
             (with.met(MEAN_LIMIT_US), without.met(MEAN_LIMIT_US)),
             (Some(false), Some(true))
         );
         assert_eq!(without.excluded, BTreeMap::from([(Exclusion::Declared, 1)]));
+        let withdrawn = Withdrawn {
+            at: second(6000),
+            by: "manager".to_owned(),
+            because: "it did not burn".to_owned(),
+        };
+        let taken_back = AbnormalPeriod { withdrawn: Some(withdrawn), ..declared };
+        assert_eq!(Delivery::of(&samples, &[taken_back], second(200)), with);
+    }
+
+    /// A15: nobody declares today that years to come will not be normal.
+    #[test]
+    fn a_declared_period_has_begun_and_is_a_month_at_most() {
+        let (now, second_us) = (second(100), SECOND_US);
+        let span = |from: Timestamp, us: i64| Span::new(from, from.plus_us(us)).unwrap();
+        let declared = |from, us| may_be_declared(span(from, us), now);
+        assert_eq!(declared(now, ABNORMAL_MAX_US), Ok(()), "it may go on");
+        assert_eq!(declared(now, ABNORMAL_MAX_US + 1), Err(Undeclarable::Long));
+        assert_eq!(declared(now.plus_us(1), second_us), Err(Undeclarable::Future));
     }
 
     #[test]

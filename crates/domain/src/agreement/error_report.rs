@@ -51,10 +51,14 @@ pub enum Finding {
     Minor,
     /// It needs changes to the programs, for which a date is announced.
     Structural,
-    /// Access was lost: it belongs to availability.
-    Outage,
-    /// It is known already: the number of that report.
+    /// Access was lost: it belongs to availability, to the outage of this number (A32). 0: it was
+    /// found before outages had to be named.
+    Outage(i64),
+    /// It is known already and fixed with the report of this number (T097).
     DuplicateOf(i64),
+    /// It is known already and needs the structural work of the report of this number, whose dates
+    /// and delivery are its own, too (T097).
+    SameWorkAs(i64),
 }
 
 /// A date that was announced for structural work.
@@ -257,8 +261,9 @@ impl Finding {
             Self::Question => "question",
             Self::Minor => "minor",
             Self::Structural => "structural",
-            Self::Outage => "outage",
+            Self::Outage(_) => "outage",
             Self::DuplicateOf(_) => "duplicate",
+            Self::SameWorkAs(_) => "structural_duplicate",
         }
     }
 
@@ -267,15 +272,38 @@ impl Finding {
         match self {
             Self::NotOurs(whose, _) => Some(*whose),
             Self::Question => None,
-            Self::Minor | Self::Structural | Self::Outage | Self::DuplicateOf(_) => {
-                Some(Whose::Ours)
-            }
+            Self::Minor
+            | Self::Structural
+            | Self::Outage(_)
+            | Self::DuplicateOf(_)
+            | Self::SameWorkAs(_) => Some(Whose::Ours),
         }
+    }
+
+    /// The report that it is the same as.
+    pub fn original(&self) -> Option<i64> {
+        match self {
+            Self::DuplicateOf(original) | Self::SameWorkAs(original) => Some(*original),
+            _ => None,
+        }
+    }
+
+    /// The outage that it was; `None` also of what was found before outages had to be named.
+    pub fn outage(&self) -> Option<i64> {
+        match self {
+            Self::Outage(outage) => Some(*outage).filter(|outage| *outage > 0),
+            _ => None,
+        }
+    }
+
+    /// Whether it needs structural work, for which a date is announced.
+    pub(super) fn is_structural(&self) -> bool {
+        matches!(self, Self::Structural | Self::SameWorkAs(_))
     }
 
     /// Whether it has to be fixed in business days, or a date for it announced.
     fn is_fixed(&self) -> bool {
-        matches!(self, Self::Minor | Self::DuplicateOf(_) | Self::Structural)
+        self.is_structural() || matches!(self, Self::Minor | Self::DuplicateOf(_))
     }
 }
 
@@ -454,10 +482,10 @@ impl ErrorReport {
                 }
                 State::Answered
             }
-            Finding::DuplicateOf(number) if *number == self.number => return Err(Refusal::Itself),
-            Finding::Question | Finding::Outage => State::Answered,
+            same if same.original() == Some(self.number) => return Err(Refusal::Itself),
+            Finding::Question | Finding::Outage(_) => State::Answered,
             Finding::Minor | Finding::DuplicateOf(_) => State::Fixing,
-            Finding::Structural => State::Structural,
+            Finding::Structural | Finding::SameWorkAs(_) => State::Structural,
         };
         self.finding = Some(finding.clone());
         self.result_at = Some(at);

@@ -1,5 +1,7 @@
 //! `avanak availability …`: what a month came to, for an account or the platform.
 
+mod touched;
+
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, anyhow, bail};
@@ -11,7 +13,7 @@ use app::signature::{SignRefusal, Signature, Whose};
 use clap::{Args, Subcommand};
 use domain::AccountId;
 use domain::agreement::availability::{Class, Figures, Totals, Verdict};
-use domain::agreement::delivery::{AbnormalPeriod, Delivery, Promised};
+use domain::agreement::delivery::{ABNORMAL_MAX_US, AbnormalPeriod, Delivery, Promised};
 use domain::agreement::statement::State;
 use domain::calendar::jalali::gregorian_date_time;
 use domain::calendar::month::PersianMonth;
@@ -83,8 +85,8 @@ pub enum Action {
     /// campaign. It begins such a test by itself in the last nights of a month whose demand
     /// never was that high.
     Test,
-    /// Declare a time not to have been normal. It is told with its reason, and the figures are
-    /// told with and without it.
+    /// Declare a time not to have been normal, of a month at most. It is told with its reason, and
+    /// the figures are told with and without it.
     Declare {
         /// When it began, on Tehran's clock.
         #[arg(long, value_name = "MOMENT")]
@@ -98,6 +100,18 @@ pub enum Action {
         /// Who says so.
         #[arg(long)]
         author: String,
+    },
+    /// Take back that a time was not normal, by the number that `promises` tells. It stays to be
+    /// seen, and its sends count again.
+    Withdraw {
+        /// Its number.
+        id: i64,
+        /// Why.
+        #[arg(long)]
+        reason: String,
+        /// Who says so.
+        #[arg(long)]
+        by: String,
     },
     /// Sign what was written down of a month and waits for that: each last revision once, with the
     /// checksum that it has. Only what still computes to what it says is signed.
@@ -124,6 +138,32 @@ pub enum Action {
         /// Print one JSON object.
         #[arg(long)]
         json: bool,
+    },
+    /// Show which frozen months are due for review, as an outage of them was changed or evidence
+    /// came late: how much of each month, or who of one and why.
+    Touched {
+        /// The month, like `1405-08`.
+        #[arg(long, value_name = "MONTH")]
+        month: Option<String>,
+        /// Accounts after this number; the platform is 0.
+        #[arg(long, default_value_t = -1, allow_negative_numbers = true)]
+        after: i64,
+        /// Print one JSON object.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Write a frozen month down anew for everybody who is due for review, one after the other.
+    /// Broken off, it is asked for again and goes on.
+    ReviseTouched {
+        /// The month, like `1405-08`.
+        #[arg(long, value_name = "MONTH")]
+        month: String,
+        /// Why; what touched it is added.
+        #[arg(long)]
+        reason: String,
+        /// Who signs it.
+        #[arg(long)]
+        signer: String,
     },
     /// Write a frozen month down anew, beside what is there, as it is computed now.
     Revise {
@@ -169,22 +209,16 @@ pub async fn run(config: &Config, command: Availability) -> Result<ExitCode> {
                 Some(account) => delivery(&app, AccountId(account), month, json).await?,
             }
         }
-        Some(Action::Test) => {
-            let trunks = app::trunk::list(&app).await.map_err(open::failed)?;
-            if !config.sandbox.beside_trunks && !trunks.is_empty() {
-                bail!("there is no sandbox to call: sandbox.beside_trunks is off");
-            }
-            let begun = app::capacity_test::begin(&app).await;
-            let begun = begun.map_err(|error| {
-                open::refused(error, |TestRefusal::UnderWay| anyhow!("one is under way"))
-            })?;
-            say(&format!("test {} of {} is begun", begun.n, begun.month))?;
-        }
+        Some(Action::Test) => test(&app, config).await?,
         Some(Action::Declare { from, to, reason, author }) => {
             let span =
                 Span::new(moment(&from)?, moment(&to)?).context("it ends after it begins")?;
-            app::promise::declare(&app, span, &reason, &author).await.map_err(not_declared)?;
-            say("declared")?;
+            let id = app::promise::declare(&app, span, &reason, &author).await;
+            say(&format!("period {} is declared", id.map_err(not_declared)?))?;
+        }
+        Some(Action::Withdraw { id, reason, by }) => {
+            app::promise::withdraw(&app, id, &reason, &by).await.map_err(not_declared)?;
+            say(&format!("period {id} is withdrawn"))?;
         }
         Some(Action::Sign { month: text, by, account }) => {
             let whose = account.map_or(Whose::All, |id| {
@@ -198,6 +232,12 @@ pub async fn run(config: &Config, command: Availability) -> Result<ExitCode> {
         Some(Action::Unsigned { month: text, after, json }) => {
             unsigned(&app, text.as_deref(), after, json).await?;
         }
+        Some(Action::Touched { month: text, after, json }) => {
+            touched::show(&app, text.as_deref(), after, json).await?;
+        }
+        Some(Action::ReviseTouched { month, reason, signer }) => {
+            touched::revise(&app, &month, &reason, &signer).await?;
+        }
         Some(Action::Revise { which, reason, signer }) => {
             let (month, account) = (which.month(&app)?, which.account.map(AccountId));
             let revised = app::availability::revise(&app, account, month, &reason, &signer).await;
@@ -206,6 +246,18 @@ pub async fn run(config: &Config, command: Availability) -> Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+async fn test(app: &App, config: &Config) -> Result<()> {
+    let trunks = app::trunk::list(app).await.map_err(open::failed)?;
+    if !config.sandbox.beside_trunks && !trunks.is_empty() {
+        bail!("there is no sandbox to call: sandbox.beside_trunks is off");
+    }
+    let begun = app::capacity_test::begin(app).await;
+    let begun = begun.map_err(|error| {
+        open::refused(error, |TestRefusal::UnderWay| anyhow!("one is under way"))
+    })?;
+    say(&format!("test {} of {} is begun", begun.n, begun.month))
 }
 
 async fn unsigned(app: &App, text: Option<&str>, after: i64, json: bool) -> Result<()> {
@@ -377,12 +429,17 @@ fn delivery_json(delivery: &Delivery, promised: Promised) -> Value {
 }
 
 fn period_json(period: &AbnormalPeriod) -> Value {
+    let withdrawn = period.withdrawn.as_ref().map(
+        |one| json!({ "at": gregorian_date_time(one.at), "by": one.by, "reason": one.because }),
+    );
     json!({
+        "id": period.id,
         "from": gregorian_date_time(period.span.from),
         "to": gregorian_date_time(period.span.to),
         "reason": period.reason,
         "author": period.author,
         "declared_at": gregorian_date_time(period.declared_at),
+        "withdrawn": withdrawn,
     })
 }
 
@@ -390,6 +447,11 @@ fn not_declared(error: app::Error<PromiseRefusal>) -> anyhow::Error {
     open::refused(error, |refusal| match refusal {
         PromiseRefusal::NotBegun => anyhow!("that month has not begun"),
         PromiseRefusal::Future => anyhow!("that time is to come"),
+        PromiseRefusal::Long => anyhow!(
+            "at most {} days are declared at once; what lasts longer is declared again",
+            ABNORMAL_MAX_US / 86_400_000_000
+        ),
+        PromiseRefusal::NoSuchPeriod => anyhow!("there is no such period that stands"),
         PromiseRefusal::Busy => anyhow!("another month is judged just now"),
         PromiseRefusal::LongAgo => anyhow!("that month is too long ago"),
         PromiseRefusal::Text => anyhow!("a reason and a name are needed, neither too long"),
@@ -431,6 +493,7 @@ async fn show(app: &App, month: PersianMonth, shown: &Month, json: bool) -> Resu
             "computed_now": current,
             "stretches": stretches,
             "statements": written,
+            "due_for_review": shown.touched.as_ref().map(touched::as_json),
         });
         return say(&object.to_string());
     }

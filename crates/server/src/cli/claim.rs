@@ -46,7 +46,8 @@ pub enum Claim {
     },
     /// Note that one has all that is needed: the time for a decision runs.
     Complete {
-        /// Who handled the case, and so does not decide it; may be given often.
+        /// Who handled the case beside those whom the records of the desk name, and so does not
+        /// decide it; may be given often.
         #[arg(long, value_name = "NAME")]
         handled_by: Vec<String>,
         #[command(flatten)]
@@ -323,11 +324,16 @@ fn rule_refused(rule: Refusal) -> anyhow::Error {
         Refusal::Gone(name) => anyhow!(
             "{name} has left and decides nothing; let another one sit instead (claim replace)"
         ),
-        Refusal::Stays(name) => anyhow!("{name} has not left, or does not sit in the committee"),
+        Refusal::Stays(name) => anyhow!(
+            "{name} has not left and handled nothing of the case, or does not sit in the committee"
+        ),
         Refusal::SameVoice(name) => {
             anyhow!("{name} is the deputy of another member just now: they are one voice (C03)")
         }
-        Refusal::Partial(name) => anyhow!("{name} handled the case, or decided it before (I16)"),
+        Refusal::Partial(name) => anyhow!(
+            "{name} handled the case, as was noted or as the records of the desk say, or decided \
+             it before (I16); let another one sit instead (claim replace)"
+        ),
         Refusal::Votes => anyhow!("each member votes once, and nobody else"),
         Refusal::Majority => anyhow!("the majority does not agree"),
         Refusal::AmountAndMethod => anyhow!("what is granted needs an amount and a method (C17)"),

@@ -171,7 +171,8 @@ pub struct Found {
     /// What it is.
     #[arg(long)]
     is: What,
-    /// Of which report it is a duplicate.
+    /// Of which report it is a duplicate; or the number of the outage that it was, as
+    /// `avanak outage list` tells: one that nobody recorded is recorded first.
     #[arg(long)]
     of: Option<i64>,
     /// What the customer is told; for what is not ours, why it is not.
@@ -265,7 +266,7 @@ fn finding(told: &Found) -> Result<Finding> {
     Ok(match told.is {
         What::Minor => Finding::Minor,
         What::Structural => Finding::Structural,
-        What::Outage => Finding::Outage,
+        What::Outage => Finding::Outage(told.of.context("write which outage it was, with --of")?),
         What::Customer => Finding::NotOurs(Whose::Customer, told.text.clone()),
         What::ThirdParty => Finding::NotOurs(Whose::ThirdParty, told.text.clone()),
         What::Question => Finding::Question,
@@ -361,6 +362,8 @@ fn as_json(shown: &Shown) -> Value {
         "round": report.cycle,
         "finding": report.finding.as_ref().map(Finding::word),
         "fault": report.finding.as_ref().and_then(Finding::whose).map(Whose::word),
+        "same_as": report.finding.as_ref().and_then(Finding::original),
+        "outage": report.finding.as_ref().and_then(Finding::outage),
         "dates": dates,
         "proposed_at": report.proposal.map(gregorian_date_time),
         "asked_until": report.asked_until.map(gregorian_date_time),
@@ -377,7 +380,11 @@ fn refused(error: app::Error<ErrorReportRefusal>) -> anyhow::Error {
         R::NoSuchReport => anyhow!("there is no report of that number"),
         R::NoSuchAccount => anyhow!("there is no such account"),
         R::Ticket => anyhow!("there is no such ticket of that account, or it is over"),
-        R::Original => anyhow!("that is no fault of ours that is being fixed"),
+        R::Original => anyhow!("that is no fault of ours that is being fixed or worked on"),
+        R::Outage => anyhow!(
+            "there is no outage of that number that stands and that its customer felt; record it \
+             first, with `avanak outage`"
+        ),
         R::Gone => anyhow!("who is to have it has left; `avanak staff list` tells who is there"),
         R::TooMany => anyhow!("the account has too many reports that are open"),
         R::NoEvidence => anyhow!(

@@ -23,6 +23,10 @@ section! {
         /// proven, for its code. What was started goes on. Accounts of vantage points are no
         /// exception.
         required: bool = false,
+        /// Where it is required: for how many days it may be the customer's turn to prove it before
+        /// that is entered in the ledger of violations. What waits for you, or for a registry that
+        /// is down, does not count.
+        grace_days: u32 = 7,
         /// The program that asks the registry of persons for you: its address is posted
         /// `{"national_code", "first_name", "last_name", "birth_day", "mobile"}` (the day as
         /// `1370-02-31`) and answers with `{"matches": true}` or `{"matches": false}`.
@@ -63,8 +67,8 @@ impl Identity {
         if self.asked()?.contains(&Proof::Registry) && self.registry()?.is_none() {
             bail!("identity.proofs asks for the registry, and identity.registry is empty");
         }
-        if self.valid_days > DAYS_MAX {
-            bail!("identity.valid_days is at most {DAYS_MAX}");
+        if self.valid_days > DAYS_MAX || self.grace_days > DAYS_MAX {
+            bail!("identity.valid_days and identity.grace_days are at most {DAYS_MAX}");
         }
         self.registry().map(drop)
     }
@@ -72,6 +76,7 @@ impl Identity {
     /// As the use cases know it.
     pub fn settings(&self) -> app::Identity {
         let asked = self.asked().expect("the configuration was checked");
-        app::Identity { asked, valid_days: self.valid_days, required: self.required }
+        let Self { valid_days, required, grace_days, .. } = *self;
+        app::Identity { asked, valid_days, required, grace_days }
     }
 }

@@ -236,10 +236,18 @@ fn the_promises_of_speed_are_judged_by_real_calls() {
     let (mean, raw) = (&delivery["mean_ms"], &delivery["raw_mean_ms"]);
     assert!(mean.as_i64().unwrap() < 5_000 && mean.as_i64() <= raw.as_i64(), "{first}");
     assert_eq!(first["capacity"]["qualifying"], 0, "{first}");
-    let declare = ["availability", "declare", "--from", "1405/01/01", "--to", "1480/01/01"];
-    let nobody = refused(&platform, &[&declare[..], &["--reason", "", "--author", "A"]].concat());
+    let month = PersianMonth::parse(first["month"].as_str().unwrap()).unwrap();
+    let day = |month: PersianMonth| Day::of(month.start()).to_string();
+    let (from, to) = (day(month), day(month.next()));
+    let begun = ["availability", "declare", "--from", &from, "--author", "Maryam"];
+    let declare = |end: [&str; 4]| refused(&platform, &[&begun[..], &end].concat());
+    let nobody = declare(["--to", &to, "--reason", ""]);
     assert!(nobody.contains("a reason and a name"), "{nobody}");
-    done(&platform, &[&declare[..], &["--reason", "a war", "--author", "Maryam"]].concat());
+    let decades = declare(["--to", "1480/01/01", "--reason", "a war"]);
+    assert!(decades.contains("at most 31 days"), "{decades}");
+    let ended = ["--to", &to, "--reason", "a war"];
+    let made = done(&platform, &[&begun[..], &ended].concat());
+    assert!(made.contains("period 1 is declared"), "{made}");
     let second = judged();
     assert_eq!(second["delivery"]["excluded"]["declared abnormal"], 1, "{second}");
     assert_eq!(second["delivery"]["met"], serde_json::Value::Null);
@@ -247,6 +255,20 @@ fn the_promises_of_speed_are_judged_by_real_calls() {
     assert_eq!(second["declared"][0]["author"], "Maryam");
     let text = done(&platform, &["availability", "promises"]);
     assert!(text.contains("nothing to judge") && text.contains("NOT REPRESENTATIVE"), "{text}");
+    let withdraw = ["availability", "withdraw", "1", "--reason", "it was peace", "--by", "Sara"];
+    done(&platform, &withdraw);
+    let third = judged();
+    assert_eq!(
+        (&third["delivery"]["samples"], &third["delivery"]["met"]),
+        (&1.into(), &true.into())
+    );
+    let declared = &third["declared"][0];
+    assert_eq!(
+        (&declared["author"], &declared["withdrawn"]["by"]),
+        (&"Maryam".into(), &"Sara".into())
+    );
+    let again = refused(&platform, &withdraw);
+    assert!(again.contains("no such period that stands"), "{again}");
 }
 
 /// Goal: a test of the load calls the sink through the whole program, and is told beside the

@@ -91,6 +91,8 @@ pub enum Fact {
     PaymentPaid(i64),
     /// What was given back of a charge.
     Refund(i64),
+    /// A time that was declared not to have been normal: declared, taken back.
+    AbnormalPeriod(i64),
 }
 
 impl Fact {
@@ -139,6 +141,7 @@ impl Fact {
             Self::InvoicePaid(id) => ("invoice-paid", values![id].to_vec()),
             Self::PaymentPaid(id) => ("payment-paid", values![id].to_vec()),
             Self::Refund(id) => ("refund", values![id].to_vec()),
+            Self::AbnormalPeriod(id) => ("abnormal-period", values![id].to_vec()),
         }
     }
 }
@@ -362,6 +365,12 @@ const ROWS: &[(&str, &str)] = &[
         "refund",
         "SELECT id, account_id, quick_send_id, amount_rials, at_us, reference, actor, reason
          FROM refund WHERE id = $1",
+    ),
+    (
+        "abnormal-period",
+        "SELECT id, from_us, to_us, reason, author, declared_at_us, withdrawn_at_us,
+                withdrawn_by, withdrawn_because
+         FROM abnormal_period WHERE id = $1",
     ),
 ];
 

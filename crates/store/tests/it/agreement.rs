@@ -1,7 +1,7 @@
 //! What the store keeps of the agreement, on both engines: nothing is changed but by its own verb.
 
 use domain::agreement::availability::{Totals, Verdict, Window};
-use domain::agreement::delivery::AbnormalPeriod;
+use domain::agreement::delivery::{AbnormalPeriod, Withdrawn};
 use domain::agreement::maintenance::{Channel, Maintenance, Proof, Version};
 use domain::agreement::scope::{Group, Paths, Scope};
 use domain::agreement::version;
@@ -268,17 +268,33 @@ both_engines! {
         let older = promise::page(&mut reads, sends[1], 9).await.unwrap();
         assert_eq!(older, all[1..]);
         drop(reads);
-        let period = AbnormalPeriod {
+        let mut period = AbnormalPeriod {
+            id: 0,
             span: span(5, 9),
             reason: "a war".to_owned(),
             author: "Maryam".to_owned(),
             declared_at: minute(20),
+            withdrawn: None,
         };
-        write(&world.db, async |tx| promise::declare(tx, &period).await.unwrap()).await;
+        period.id = write(&world.db, async |tx| promise::declare(tx, &period).await.unwrap()).await;
         let mut reads = world.db.read().await.unwrap();
         let mut declared = async |time| promise::declared(&mut reads, time).await.unwrap();
-        assert_eq!(declared(span(8, 30)).await, [period]);
+        assert_eq!(declared(span(8, 30)).await, std::slice::from_ref(&period));
         assert_eq!(declared(span(9, 30)).await, []);
+        let withdrawn = Withdrawn {
+            at: minute(30),
+            by: "Sara".to_owned(),
+            because: "it was peace".to_owned(),
+        };
+        let withdraw = async || {
+            let withdraw = async |tx: &mut Tx| promise::withdraw(tx, period.id, &withdrawn).await;
+            write(&world.db, async |tx| withdraw(tx).await.unwrap()).await
+        };
+        assert_eq!((withdraw().await, withdraw().await), (true, false), "once");
+        let taken_back = AbnormalPeriod { withdrawn: Some(withdrawn.clone()), ..period.clone() };
+        let mut reads = world.db.read().await.unwrap();
+        assert_eq!(promise::period(&mut reads, period.id).await.unwrap(), Some(taken_back));
+        assert_eq!(promise::period(&mut reads, period.id + 1).await.unwrap(), None);
     }
 
     /// Accounts come in pages by their number.

@@ -76,6 +76,8 @@ fn shipped_migrations_are_pinned() {
         ("V73__policies.sql", 0x883f_d818_34c5_2b68),
         ("V75__one_call_at_a_time.sql", 0xea60_b12c_148b_06a4),
         ("V76__ledger_by_time.sql", 0xa45a_a1c4_214d_4d0f),
+        ("V79__duties.sql", 0xf886_aab2_e1a3_96b4),
+        ("V80__touched.sql", 0xc2cd_4d53_499c_5a1a),
     ];
     let folder = crate_folder().join("migrations");
     let files: BTreeSet<String> = std::fs::read_dir(&folder)

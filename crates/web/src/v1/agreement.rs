@@ -176,6 +176,7 @@ struct Told {
     agreement: u32,
     verdict: Option<&'static str>,
     evidence_until: String,
+    due_for_review_since: Option<String>,
     computed_now: Figured,
     stretches: Vec<Stretch>,
     statements: Vec<Statement>,
@@ -334,6 +335,7 @@ async fn told(
         agreement: shown.inputs.version,
         verdict: shown.verdict.map(Verdict::word),
         evidence_until: rfc3339(shown.evidence_until),
+        due_for_review_since: shown.touched.as_ref().map(|one| rfc3339(one.noted_at)),
         computed_now: Figured::of(judged.totals, judged.figures),
         stretches: stretches
             .filter(|(_, class)| *class != Class::Up)

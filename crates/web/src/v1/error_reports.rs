@@ -160,6 +160,7 @@ fn shown(shown: &Shown) -> Value {
                     "result": one.outcome.word() })
         })
         .collect();
+    let outage = report.finding.as_ref().and_then(Finding::outage);
     json!({
         "object": "error_report",
         "id": id.to_string(),
@@ -170,6 +171,7 @@ fn shown(shown: &Shown) -> Value {
         "round": report.cycle,
         "finding": report.finding.as_ref().map(Finding::word),
         "fault": report.finding.as_ref().and_then(Finding::whose).map(Whose::word),
+        "outage_id": outage.map(|outage| outage.to_string()),
         "reported_at": rfc3339(report.reported_at),
         "clocks": clocks,
         "dates": dates,

@@ -221,12 +221,15 @@ fn day(part: &Part) -> Value {
 
 fn declared(period: &AbnormalPeriod) -> Value {
     // Who of staff declared it is in the log of audits.
-    let AbnormalPeriod { span, reason, author: _, declared_at } = period;
+    let AbnormalPeriod { id: _, span, reason, author: _, declared_at, withdrawn } = period;
+    let withdrawn = withdrawn.as_ref();
     json!({
         "from": rfc3339(span.from),
         "to": rfc3339(span.to),
         "reason": reason,
         "declared_at": rfc3339(*declared_at),
+        "withdrawn_at": withdrawn.map(|one| rfc3339(one.at)),
+        "withdrawn_because": withdrawn.map(|one| &one.because),
     })
 }
 

@@ -175,7 +175,9 @@ async fn every_number_of_the_promises_opens_to_what_it_comes_from() {
     let (with, without) = (&told["delivery"]["with_declared"], &told["delivery"]["figures"]);
     assert_eq!((&with["samples"], &without["samples"]), (&json!(2000), &json!(1000)));
     assert_eq!((&with["met"], &without["met"]), (&json!(false), &json!(true)));
-    assert!(told["delivery"]["declared"][0].get("author").is_none(), "nobody of staff is named");
+    let shown = &told["delivery"]["declared"][0];
+    assert!(shown.get("author").is_none(), "nobody of staff is named");
+    assert_eq!(shown["withdrawn_at"], Value::Null);
     let version = get(&router, &token, &format!("/v1/agreement/{}", told["agreement"])).await;
     let parameters = list(&version, "parameters").iter().map(|one| one["value"].as_str().unwrap());
     let parameters: BTreeSet<&str> = parameters.collect();

@@ -3,12 +3,10 @@
 use std::ops::Range;
 
 use domain::agreement::availability::{Totals, Verdict};
-use domain::calendar::day::{Day, Weekday};
-use domain::calendar::holiday::Holidays;
-use domain::calendar::month::PersianMonth;
 
-use super::script::{Script, Ticket};
-use super::{CUSTOMERS, DAY, DEAR, HOUR, MINUTE_US, PRICE, has_path, is_dear, minute};
+use super::almanac::{business_ends, is_open};
+use super::script::{Found, Report, Script, Ticket};
+use super::{CUSTOMERS, DAY, DEAR, HOUR, MINUTE_US, PRICE, has_path, is_dear};
 
 /// What a month comes to by the reckoning: minutes.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -117,22 +115,10 @@ fn up(rials: i64, parts: i64) -> i64 {
     rials / parts + i64::from(rials % parts > 0)
 }
 
-/// Whether the desk is open in this minute of a day, from the words of the agreement.
-fn is_open(holidays: &Holidays, day: Day, minute: usize) -> bool {
-    let is_off = day.weekday() == Weekday::Friday || holidays.is_holiday(day);
-    let (first, last) = if is_off { (10 * HOUR, 22 * HOUR) } else { (8 * HOUR + 30, 24 * HOUR) };
-    let is_break = (14 * HOUR..14 * HOUR + 45).contains(&minute);
-    (first..last).contains(&minute) && !is_break
-}
-
 /// Whether nobody answered until the window of the desk was over that follows the one in which it
 /// was asked, or the next one when it was closed then.
-pub fn is_missed(month: PersianMonth, ticket: &Ticket) -> bool {
-    let holidays = Holidays::shipped();
-    let open = |at: usize| {
-        let day = Day::of(minute(month, at / DAY * DAY));
-        is_open(&holidays, day, at % DAY)
-    };
+pub fn is_missed(place: usize, ticket: &Ticket) -> bool {
+    let open = |at: usize| is_open(place, at);
     let mut at = ticket.asked_at;
     while open(at) {
         at += 1;
@@ -144,6 +130,43 @@ pub fn is_missed(month: PersianMonth, ticket: &Ticket) -> bool {
         at += 1;
     }
     ticket.asked_at + ticket.answered_after > at
+}
+
+/// When what is promised of a report is due, and when it was done: in minutes of its month.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Promise {
+    pub due: usize,
+    pub done: usize,
+}
+
+impl Promise {
+    pub fn is_missed(self) -> bool {
+        self.done > self.due
+    }
+}
+
+/// The result: within a day and a night.
+pub fn triage(report: &Report) -> Promise {
+    Promise { due: report.reported_at + DAY, done: report.result_at() }
+}
+
+/// The fix of a fault of ours, or a date for it: by the end of business of the third day after the
+/// result, which is never taken to have come later than it was due.
+pub fn fix(place: usize, report: &Report) -> Option<Promise> {
+    let start = triage(report).done.min(triage(report).due);
+    let due = business_ends(place, start / DAY + 3);
+    match report.found {
+        Found::Question => None,
+        Found::Minor { .. } | Found::Structural { .. } => {
+            Some(Promise { due, done: report.mended_at()? })
+        }
+    }
+}
+
+/// What was announced is delivered by its date.
+pub fn delivery(report: &Report) -> Option<Promise> {
+    let due = report.date()?;
+    Some(Promise { due, done: report.delivered_at()? })
 }
 
 /// Why a claim is not taken, by the words of the agreement.

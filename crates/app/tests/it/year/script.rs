@@ -15,6 +15,7 @@ pub struct Script {
     pub maintenance: Vec<Maintenance>,
     pub tickets: Vec<Ticket>,
     pub claims: Vec<Claim>,
+    pub reports: Vec<Report>,
 }
 
 pub struct Outage {
@@ -35,6 +36,53 @@ pub struct Ticket {
     pub customer: usize,
     pub asked_at: usize,
     pub answered_after: usize,
+}
+
+/// A customer reports an error, and is told so many minutes later what it is.
+pub struct Report {
+    pub customer: usize,
+    pub reported_at: usize,
+    pub result_after: usize,
+    pub found: Found,
+}
+
+/// What it is, and what is done; minutes after what comes before it.
+#[derive(Clone, Copy)]
+pub enum Found {
+    Question,
+    Minor { fixed_after: usize },
+    Structural { announced_after: usize, due_after: usize, delivered_after: usize },
+}
+
+impl Report {
+    pub fn result_at(&self) -> usize {
+        self.reported_at + self.result_after
+    }
+
+    /// When it was fixed, or a date for it announced.
+    pub fn mended_at(&self) -> Option<usize> {
+        match self.found {
+            Found::Question => None,
+            Found::Minor { fixed_after } => Some(self.result_at() + fixed_after),
+            Found::Structural { announced_after, .. } => Some(self.result_at() + announced_after),
+        }
+    }
+
+    /// The date that was announced.
+    pub fn date(&self) -> Option<usize> {
+        match self.found {
+            Found::Structural { due_after, .. } => Some(self.mended_at()? + due_after),
+            _ => None,
+        }
+    }
+
+    /// When what was announced was delivered.
+    pub fn delivered_at(&self) -> Option<usize> {
+        match self.found {
+            Found::Structural { delivered_after, .. } => Some(self.mended_at()? + delivered_after),
+            _ => None,
+        }
+    }
 }
 
 /// A customer claims for something of this month, filed in one so many months later.
@@ -68,6 +116,27 @@ impl Dice {
     fn time(&mut self, shortest: usize, longest: usize) -> Range<usize> {
         let from = self.below(28 * DAY);
         from..from + shortest + self.below(longest - shortest)
+    }
+
+    /// The reports of a month, all of which are over within it; of each kind of promise some are
+    /// kept and some are not.
+    pub fn reports(&mut self) -> Vec<Report> {
+        let count = 1 + self.below(4);
+        let report = |_| Report {
+            customer: self.below(CUSTOMERS),
+            reported_at: self.below(15 * DAY),
+            result_after: 1 + self.below(2 * DAY),
+            found: match self.below(3) {
+                0 => Found::Question,
+                1 => Found::Minor { fixed_after: 1 + self.below(6 * DAY) },
+                _ => Found::Structural {
+                    announced_after: 1 + self.below(5 * DAY),
+                    due_after: 1 + self.below(3 * DAY),
+                    delivered_after: 1 + self.below(3 * DAY),
+                },
+            },
+        };
+        (0..count).map(report).collect()
     }
 
     pub fn script(&mut self) -> Script {

@@ -1,6 +1,6 @@
 //! The clocks of a report, made from its steps.
 
-use super::{ErrorReport, Finding, Metric, Terms};
+use super::{ErrorReport, Metric, Terms};
 use crate::Timestamp;
 use crate::agreement::clock::{Change, Clock, Event, Goal, PauseReason, fix_start};
 use crate::calendar::span::{self, Span};
@@ -22,9 +22,8 @@ impl ErrorReport {
                 let triage = self.clock(Metric::Triage, now, terms, business)?;
                 let start = fix_start(triage.due(business)?, self.result_at);
                 let announced = self.commitments.first().map(|first| first.announced_at);
-                let structural = *finding == Finding::Structural;
                 // Told and made sure of: what is only said to be fixed may not be.
-                let met = if structural { announced } else { self.verified_at };
+                let met = if finding.is_structural() { announced } else { self.verified_at };
                 (start, Goal::Days(terms.fix_days, terms.count), met)
             }
             Metric::Delivery => return self.delivery(business),

@@ -70,6 +70,11 @@ pub(super) fn add(told: &mut Value, grounds: &Grounds) {
             })
         })
         .collect();
+    told["handled_by_records"] = grounds
+        .handled
+        .iter()
+        .map(|one| json!({ "name": one.name, "what": one.kind, "number": one.id }))
+        .collect();
     told["maintenance_of_month"] = grounds.maintenance.iter().map(maintained).collect();
 }
 
