@@ -299,6 +299,11 @@ impl Node {
     pub(crate) fn on_abandoned(&mut self, now: Moment, key: CallKey, confirmed: bool) {
         let Some(call) = self.calls.get_mut(&key) else { return };
         let Stage::Abandoned(left) = &mut call.stage else { return };
+        let trunk = spec::trunk(&self.config, &call.trunk);
+        if trunk.is_some_and(|trunk| trunk.sandbox) {
+            // It reached nobody, and what answered it was a part of the process that died.
+            return self.end_abandoned(now, key);
+        }
         if !confirmed {
             return self.look_again(now, key);
         }
@@ -308,7 +313,7 @@ impl Node {
         // It was cancelled at one server of its trunk, and another one may have got it.
         left.not_at += 1;
         let of_trunk = matches!(call.destination, Destination::Number(_)) && left.dialog.is_none();
-        let trunk = spec::trunk(&self.config, &call.trunk).filter(|_| of_trunk);
+        let trunk = trunk.filter(|_| of_trunk);
         let servers = trunk.map_or(1, |trunk| Marks::all(trunk, key).len());
         if left.not_at < servers {
             self.try_to_end(now, key);

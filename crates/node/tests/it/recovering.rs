@@ -367,6 +367,19 @@ async fn who_listens_elsewhere_takes_nobodys_word() {
     assert_eq!(killed.end().await, (Disposition::NetworkFailure, 0));
 }
 
+/// Goal: who calls the sandbox carrier, which died with the process, waits for nobody.
+#[tokio::test]
+async fn a_call_of_the_sandbox_is_over_when_its_process_is() {
+    let mut config = config(10, 50);
+    config.trunks[0].sandbox = true;
+    let mut killed = dialled_in(World::new(config).await).await;
+    killed.world.tell(Event::Answered { call: killed.call, dialog: dialog() });
+    killed.restart().await;
+    killed.world.tell(Event::Abandoned { call: killed.call, confirmed: false });
+    killed.check_never_called_again().await;
+    killed.end().await;
+}
+
 /// Goal: of a trunk with several servers nobody knows which one got the call: its number is free
 /// when none of them has it.
 #[tokio::test]
