@@ -40,6 +40,7 @@ use crate::script::Script;
 mod bridge;
 mod ears;
 mod latch;
+mod offers;
 mod playing;
 mod reports;
 mod traffic;
@@ -159,7 +160,8 @@ pub(crate) struct Call {
     early_sdp: Option<Box<[u8]>>,
     /// Our 200 held an offer; the answer comes with the ACK.
     awaits_answer: bool,
-    /// What our 200 to a call that came in agreed on; it counts from the ACK on.
+    /// What we agreed on with an answer of ours before the call is up: in the 200 to a call that
+    /// came in, which counts from the ACK on, or to an UPDATE of a callee that rings.
     answered_with: Option<Box<Negotiated>>,
     audio: Audio,
     sound: Sound,
@@ -338,7 +340,12 @@ impl Call {
             wires.events.push(Event::Ringing { call });
         }
         if let Some(sdp) = sdp {
-            self.listen_early(&sdp, wires);
+            // The first of them: what another phone says is not mixed into it.
+            if self.agreed.is_none()
+                && let Ok(agreed) = sdp::read_answer(&self.local, &sdp)
+            {
+                self.listen_early(agreed, wires);
+            }
             if self.early_sdp.replace(sdp.into()).is_none() {
                 self.turn(now, Turn::EarlyMedia);
                 wires.events.push(Event::EarlyMedia { call });
@@ -363,9 +370,7 @@ impl Call {
         self.sip_code = Some(200);
         wires.counters.calls_answered += 1;
         wires.events.push(Event::Answered { call: self.key(), dialog });
-        let body = sdp.or_else(|| self.early_sdp.take().map(Vec::from)).unwrap_or_default();
-        self.early_sdp = None;
-        match sdp::read_answer(&self.local, &body) {
+        match self.agreed_by(sdp) {
             Ok(agreed) if reachable(&agreed, self.local.address.ip()) => {
                 self.follow(now, wires, |place, cues| place.answered(now, cues));
                 self.agree(now, agreed, wires);
@@ -373,26 +378,6 @@ impl Call {
             }
             Err(sdp::Refusal::NoKeys) => self.hang_up(now, Cause::NotEncrypted, wires),
             _ => self.hang_up(now, Cause::NoMediaAgreed, wires),
-        }
-    }
-
-    /// The peer wants other media: another address or codec, hold or resume.
-    pub(crate) fn reoffer(&mut self, now: Instant, sdp: Option<&[u8]>, wires: &mut Wires) {
-        if self.phase != Phase::Up {
-            return wires.sip.refuse_reoffer(now, self.leg, 488, &mut wires.sip_out);
-        }
-        self.local.session_version += 1;
-        self.awaits_answer = sdp.is_none();
-        let Some(sdp) = sdp else {
-            let offer = self.local.print_offer();
-            return wires.sip.answer_reoffer(now, self.leg, &offer, &mut wires.sip_out);
-        };
-        match sdp::answer_offer(&self.local, sdp) {
-            Ok((agreed, answer)) if reachable(&agreed, self.local.address.ip()) => {
-                wires.sip.answer_reoffer(now, self.leg, &answer, &mut wires.sip_out);
-                self.agree(now, agreed, wires);
-            }
-            _ => wires.sip.refuse_reoffer(now, self.leg, 488, &mut wires.sip_out),
         }
     }
 
@@ -418,16 +403,6 @@ impl Call {
         }
         if awaited {
             self.offer_answered(now, sdp, wires);
-        }
-    }
-
-    /// The answer to an offer of ours within the call.
-    pub(crate) fn offer_answered(&mut self, now: Instant, sdp: Option<&[u8]>, wires: &mut Wires) {
-        let (Phase::Up, Some(sdp)) = (self.phase, sdp) else { return };
-        if let Ok(agreed) = sdp::read_answer(&self.local, sdp)
-            && reachable(&agreed, self.local.address.ip())
-        {
-            self.agree(now, agreed, wires);
         }
     }
 

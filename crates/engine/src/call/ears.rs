@@ -10,7 +10,7 @@ use media::detect::answering_machine::{AnsweringMachine, Heard, Verdict};
 use media::detect::progress::{Progress, ProgressListener};
 use media::detect::tone::ToneKeys;
 use media::rtp::{JitterBuffer, Packet, Piece};
-use media::sdp::{self, Negotiated};
+use media::sdp::Negotiated;
 use media::telephone_event::Key;
 
 use super::playing::KeySource;
@@ -174,18 +174,19 @@ fn is_voice(samples: &[i16]) -> bool {
 }
 
 impl Call {
-    /// Early media: listened to when the script wants to know what the network says.
-    pub(super) fn listen_early(&mut self, sdp: &[u8], wires: &mut Wires) {
+    /// Early media: listened to when the script wants to know what the network says, from where it
+    /// was described last.
+    pub(super) fn listen_early(&mut self, agreed: Negotiated, wires: &mut Wires) {
         let Some(detection) = self.script.machine() else { return };
-        let Ok(agreed) = sdp::read_answer(&self.local, sdp) else { return };
-        if self.agreed.is_some() || !reachable(&agreed, self.local.address.ip()) {
+        let tones = detection.tones.clone();
+        if !reachable(&agreed, self.local.address.ip()) {
             return;
         }
-        let progress = ProgressListener::new(detection.tones.clone());
+        self.release_sources(wires);
         if wires.demux.claim(self.port_slot, agreed.remote, self.key()) {
             self.take_keys(&agreed);
             self.agreed = Some(agreed);
-            self.ears().progress = Some(progress);
+            self.ears().progress.get_or_insert_with(|| ProgressListener::new(tones));
         }
     }
 

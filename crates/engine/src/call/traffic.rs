@@ -237,7 +237,7 @@ impl Call {
     }
 
     /// Takes the addresses of the peer out of the table of sources.
-    fn release_sources(&mut self, wires: &mut Wires) {
+    pub(super) fn release_sources(&mut self, wires: &mut Wires) {
         let Some(agreed) = self.agreed else { return };
         let (call, slot) = (self.key(), self.port_slot);
         wires.demux.release(slot, agreed.remote, call);

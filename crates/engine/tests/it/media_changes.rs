@@ -56,6 +56,34 @@ fn an_answer_in_a_183_counts_when_the_200_repeats_none() {
     assert_eq!(world.outcome(1).cause, Cause::Played);
 }
 
+/// RFC 3311 §5.2: a callee that moves before it answers is played to where it moved, in the codec
+/// that our answer chose, whatever the 200 repeats; one whose move we cannot follow stays.
+#[test]
+fn a_callee_may_move_before_it_answers() {
+    let elsewhere = description("192.0.2.50", "40000 RTP/AVP 0", "");
+    let unusable = description("192.0.2.50", "40000 RTP/AVP 18", "");
+    for (moved, answer, code, payload_type) in [
+        (&elsewhere, String::new(), "200", 0),
+        (&elsewhere, usual_description(), "200", 0),
+        (&unusable, String::new(), "488", 8),
+    ] {
+        let mut world = World::new();
+        let mut callee = Callee::new(answer);
+        callee.early = Some(usual_description());
+        callee.moves = Some(moved.clone());
+        let callee = world.add_peer(callee);
+        world.start(call_to(1, "callee", address(CALLEE_SIP)));
+        world.run_until_quiet();
+        assert_eq!(world.outcome(1).cause, Cause::Played);
+        let callee = callee.borrow();
+        assert_eq!(callee.log[..4], ["INVITE", "PRACK", code, "ACK"]);
+        assert!(!callee.rtp.is_empty());
+        for (_, _, bytes) in &callee.rtp {
+            assert_eq!(Packet::parse(bytes).unwrap().header.payload_type, payload_type);
+        }
+    }
+}
+
 #[test]
 fn a_held_call_waits_and_then_goes_on_where_it_was() {
     // The callee also puts an answer into the ACK that nobody asked for: it must not resume.

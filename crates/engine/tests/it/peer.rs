@@ -43,6 +43,8 @@ pub struct Callee {
     pub answer: String,
     /// A description in a 183 before the answer.
     pub early: Option<String>,
+    /// Another one in an UPDATE before the answer, the 183 being reliable then.
+    pub moves: Option<String>,
     pub acts: VecDeque<(Duration, Act)>,
     /// Methods of requests, and codes of responses, as they came.
     pub log: Vec<String>,
@@ -82,6 +84,7 @@ impl Callee {
         Self {
             answer,
             early: None,
+            moves: None,
             acts: VecDeque::new(),
             log: Vec::new(),
             rtp: Vec::new(),
@@ -152,6 +155,9 @@ impl Callee {
             }
         }
         let contact = self.address;
+        if code == 183 && self.moves.is_some() {
+            text.push_str("Require: 100rel\r\nRSeq: 1\r\n");
+        }
         write!(text, "Contact: <sip:callee@{contact}>\r\n{}", with_body(body)).unwrap();
         self.send(text.into_bytes());
     }
@@ -208,9 +214,16 @@ impl Peer for Callee {
                         if let Some(early) = self.early.clone() {
                             self.respond(&request, 183, &early);
                         }
-                        let answer = self.answer.clone();
-                        self.respond(&request, 200, &answer);
+                        if self.moves.is_none() {
+                            let answer = self.answer.clone();
+                            self.respond(&request, 200, &answer);
+                        }
                         self.invite = Some(request);
+                    }
+                    Method::Prack => {
+                        self.respond(&request, 200, "");
+                        let moved = self.moves.clone().unwrap();
+                        self.request("UPDATE", "", &moved);
                     }
                     Method::Ack => {
                         self.acked_at.get_or_insert(now);
@@ -221,6 +234,10 @@ impl Peer for Callee {
             Message::Response(response) => {
                 self.log.push(response.code.to_string());
                 let cseq = response.headers.get(Name::CSeq).unwrap();
+                if let (true, Some(invite)) = (cseq.ends_with(b"UPDATE"), self.invite.clone()) {
+                    let answer = self.answer.clone();
+                    self.respond(&invite, 200, &answer);
+                }
                 if cseq.ends_with(b"INVITE") && response.code >= 200 {
                     // Also when nobody asked for an answer, to see that it is ignored.
                     let answer = self.answer.clone();

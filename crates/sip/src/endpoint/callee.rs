@@ -460,8 +460,11 @@ impl Endpoint {
         leg.state = State::Up;
         let offers = !leg.offered;
         leg.unacked = Some(Unacked { transaction: key, cseq, first: true, offers });
-        leg.described = sdp.into();
         let answered = leg.reliable.as_ref().is_some_and(|reliable| reliable.described);
+        // An UPDATE may have changed what was answered before.
+        if !answered || leg.described.is_empty() {
+            leg.described = sdp.into();
+        }
         self.accept(now, key, id, if answered { b"" } else { sdp }, out);
     }
 

@@ -281,9 +281,9 @@ impl Endpoint {
         };
         let tag = &leg.dialog.remote_tag;
         let early = calling.earlies.iter_mut().find(|early| early.dialog.remote_tag == *tag);
-        let early_sdp = early.and_then(|early| {
+        let (early_sdp, ours) = early.map_or((None, None), |early| {
             leg.dialog.local_cseq = early.dialog.local_cseq;
-            early.sdp.take()
+            (early.sdp.take(), early.ours.take())
         });
         if let Some(former) = &mut leg.abandoned {
             former.confirmed = false;
@@ -295,8 +295,11 @@ impl Endpoint {
             self.bye(now, id, outcome, why.reason(), Answers::default(), out);
             return;
         }
-        let sdp = early_sdp.or_else(|| response.sdp().map(<[u8]>::to_vec));
-        leg.described = calling.sdp.into();
+        // After an UPDATE, what the INVITE was answered with counts no more.
+        let fresh = ours.is_none();
+        let told = || early_sdp.or_else(|| response.sdp().map(<[u8]>::to_vec));
+        let sdp = fresh.then(told).flatten();
+        leg.described = ours.unwrap_or(calling.sdp.into());
         leg.takes_update = takes_update(response);
         let snapshot = Arc::new(leg.dialog.snapshot());
         let gone = calling.early_bye.filter(|(tag, _)| **tag == *leg.dialog.remote_tag);

@@ -197,8 +197,9 @@ pub(super) enum Carrier {
     /// A re-INVITE, whose 200 needs an ACK.
     Invite,
     Update,
-    /// The PRACK of a reliable provisional response: the call is not answered yet.
-    Prack,
+    /// The PRACK of a reliable provisional response, or an UPDATE after it: the call is not
+    /// answered yet (RFC 3262 §5, RFC 3311 §5.2).
+    Early,
 }
 
 /// A re-INVITE or UPDATE of ours.

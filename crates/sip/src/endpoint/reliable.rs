@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use super::caller::authorization;
 use super::compose::ReplyHead;
-use super::leg::{Carrier, Outcome, Reoffer, State};
+use super::leg::{Carrier, Outcome, State};
 use super::session_timer::names;
 use super::table::{Due, Owner, Plain, ServerMachine};
-use super::{Endpoint, Event, LegId, Outputs};
+use super::{Endpoint, LegId, Outputs};
 use crate::dialog::Dialog;
 use crate::digest::Answers;
 use crate::limits::{MAX_FORKS, MAX_PRACKS};
@@ -29,6 +29,16 @@ pub(super) struct Early {
     answers: Answers,
     /// The answer to our offer, which what comes later cannot change (RFC 3261 §13.2.1).
     pub(super) sdp: Option<Vec<u8>>,
+    /// Our answer to the last offer of an UPDATE, which counts instead from then on.
+    pub(super) ours: Option<Box<[u8]>>,
+}
+
+impl Early {
+    /// Whether a request of the peer is in this dialog.
+    pub(super) fn is_of(&self, request: &Request) -> bool {
+        let from = request.headers.get(Name::From).unwrap_or_default();
+        header::tag(from) == Some(&*self.dialog.remote_tag)
+    }
 }
 
 /// The reliable provisional responses of a call that came in.
@@ -50,6 +60,11 @@ impl Reliable {
     /// The timer that is set.
     pub(super) fn armed(&self) -> Option<Handle> {
         self.unacked.as_ref()?.armed
+    }
+
+    /// Whether the offer of the INVITE is answered for good, so that the peer may make another.
+    pub(super) fn is_settled(&self) -> bool {
+        self.described && self.unacked.is_none() && self.answer.is_none()
     }
 }
 
@@ -108,7 +123,8 @@ impl Endpoint {
             None => {
                 let dialog = Dialog::answered(&leg.dialog.origin, cseq, &response.headers);
                 let answers = Answers::default();
-                let early = Early { dialog, invite: cseq, rseq, pracks: 0, answers, sdp: None };
+                let (sdp, ours) = (None, None);
+                let early = Early { dialog, invite: cseq, rseq, pracks: 0, answers, sdp, ours };
                 calling.earlies.push(early);
                 calling.earlies.len() - 1
             }
@@ -310,15 +326,16 @@ impl Endpoint {
         }
         let head = ReplyHead::new(request, source, [0; 16]);
         self.keep(key, ServerMachine::Other(Server::new(now, source.transport)), head, Some(id));
-        let Some(leg) = self.legs.get_mut(&id) else { return };
-        match request.sdp().map(<[u8]>::to_vec) {
+        let Some(leg) = self.legs.get(&id) else { return };
+        let settled = leg.reliable.as_ref().is_some_and(|reliable| reliable.is_settled());
+        match request.sdp() {
             // A further offer (§5), which the 200 to the PRACK answers.
-            Some(sdp) if leg.reoffer.is_none() => {
-                let carrier = Carrier::Prack;
-                leg.reoffer = Some(Reoffer { transaction: key, cseq: 0, carrier, offered: true });
-                out.events.push(Event::Reoffer { leg: id, sdp: Some(sdp) });
+            Some(_) if settled && leg.reoffer.is_none() => {
+                self.ask_owner(key, id, Carrier::Early, request, out);
             }
-            _ => self.respond_plain(now, key, 200, out),
+            // The first one is open, so this one may not be.
+            Some(_) => self.respond_plain(now, key, 488, out),
+            None => self.respond_plain(now, key, 200, out),
         }
     }
 }

@@ -275,6 +275,99 @@ fn offer_in_a_prack() {
     }
 }
 
+/// An UPDATE of who called the bench, with this offer or none.
+fn update(bench: &Bench, cseq: u32, body: &str) -> String {
+    prack(bench, cseq, "1 1 INVITE", body)
+        .replace("PRACK", "UPDATE")
+        .replace("RAck: 1 1 INVITE", "Contact: <sip:moved@10.0.0.7>")
+}
+
+/// Goal: who called us may change its offer once ours is acknowledged, and not before (RFC 3311
+/// §5.2); without an offer only the target moves; the answer then describes nothing.
+#[test]
+fn a_caller_updates_before_the_answer() {
+    let mut bench = Bench::new();
+    bench.hear(&incoming(SUPPORTED, "v=0"));
+    let Event::Incoming { leg, .. } = bench.events[0] else { panic!() };
+    bench.act(|e, now, out| e.ring(now, leg, 183, Some(b"v=0 early"), out));
+    let rack = format!("{} 7 INVITE", last_rseq(&bench));
+    bench.hear(&update(&bench, 8, "v=0 too soon"));
+    let (_, Message::Response(reply)) = bench.sent.last().unwrap() else { panic!() };
+    assert_eq!((reply.code, reply.headers.get(Name::RetryAfter)), (500, Some(b"1".as_slice())));
+    bench.hear(&update(&bench, 9, ""));
+    bench.hear(&prack(&bench, 10, &rack, ""));
+    bench.hear(&update(&bench, 11, "v=0 second"));
+    assert_eq!(bench.codes(), [183, 500, 200, 200], "the owner has not answered");
+    bench.hear(&update(&bench, 12, "v=0 third"));
+    bench.act(|e, now, out| e.answer_reoffer(now, leg, b"v=0 ours", out));
+    let (_, Message::Response(reply)) = bench.sent.last().unwrap() else { panic!() };
+    assert_eq!((reply.code, &*reply.body), (200, b"v=0 ours".as_slice()));
+    assert_eq!(bench.codes()[4..], [500, 200]);
+    bench.act(|e, now, out| e.answer(now, leg, b"v=0 answer", out));
+    let (_, Message::Response(ok)) = bench.sent.last().unwrap() else { panic!() };
+    assert_eq!((ok.code, ok.body.is_empty()), (200, true));
+    let ack = update(&bench, 7, "").replace("UPDATE", "ACK").replace("p7", "a7");
+    bench.hear(&ack);
+    bench.act(|e, now, out| e.hang_up(now, leg, None, out));
+    assert_eq!(bench.request().0, addr("10.0.0.7:5060"));
+    bench.rest();
+}
+
+/// Goal: an offer in a PRACK while that of the INVITE is open has no answer that could be meant.
+#[test]
+fn a_prack_may_not_offer_too_soon() {
+    let mut bench = Bench::new();
+    bench.hear(&incoming(SUPPORTED, "v=0"));
+    let Event::Incoming { leg, .. } = bench.events[0] else { panic!() };
+    bench.act(|e, now, out| e.ring(now, leg, 180, None, out));
+    let rack = format!("{} 7 INVITE", last_rseq(&bench));
+    bench.hear(&prack(&bench, 8, &rack, "v=0 second"));
+    assert_eq!(bench.codes(), [180, 488]);
+    assert_eq!(bench.events.len(), 1);
+    bench.act(|e, now, out| e.answer(now, leg, b"v=0 answer", out));
+    assert_eq!(bench.codes(), [180, 488, 200]);
+    bench.rest();
+}
+
+/// Goal: a callee may change its description before it answers, once its answer to ours came
+/// reliably: what was agreed then counts, whatever the 200 repeats, and a refresh describes it.
+/// Before that, from another fork, beside a second fork or after our CANCEL it gets 491.
+#[test]
+fn a_callee_updates_before_the_answer() {
+    const SDP: &str = "Content-Type: application/sdp\nContent-Length: 5\n\nv=0 a";
+    let ring = |bench: &mut Bench, tag: &str| {
+        let text = bench.response("INVITE", 183, tag, &format!("{}{SDP}", rseq(1)));
+        bench.hear(text.trim_end_matches("Content-Length: 0\n\n"));
+    };
+    let mut bench = Bench::new();
+    let leg = bench.call(invite());
+    bench.respond("INVITE", 180, "far", "");
+    bench.in_dialog("UPDATE", 1, "u1", "far", SDP);
+    bench.in_dialog("UPDATE", 2, "u2", "far", "");
+    assert_eq!(bench.codes(), [491, 200]);
+    ring(&mut bench, "far");
+    bench.in_dialog("UPDATE", 3, "u3", "fork", SDP);
+    bench.in_dialog("INVITE", 4, "u4", "far", SDP);
+    bench.in_dialog("UPDATE", 5, "u5", "far", &format!("Contact: <sip:moved@10.0.0.8>\n{SDP}"));
+    assert_eq!(bench.codes()[2..], [491, 491]);
+    assert!(matches!(bench.events.last(), Some(Event::Reoffer { sdp: Some(_), .. })));
+    bench.act(|e, now, out| e.answer_reoffer(now, leg, b"v=0 ours", out));
+    assert_eq!(bench.codes()[4..], [200]);
+    let ok = bench.response("INVITE", 200, "far", SDP);
+    bench.hear(ok.trim_end_matches("Content-Length: 0\n\n"));
+    let Some(Event::Answered { sdp: None, .. }) = bench.events.last() else { panic!() };
+
+    let mut bench = Bench::new();
+    let leg = bench.call(invite());
+    ring(&mut bench, "far");
+    ring(&mut bench, "fork");
+    bench.in_dialog("UPDATE", 1, "u1", "far", SDP);
+    assert_eq!(bench.codes(), [491]);
+    bench.act(|e, now, out| e.hang_up(now, leg, None, out));
+    bench.in_dialog("UPDATE", 2, "u2", "far", SDP);
+    assert_eq!(bench.codes(), [491, 491]);
+}
+
 /// Goal: without an offer in the INVITE, or without support for it, nothing is reliable; and an
 /// owner who wants it only where required gets that.
 #[test]

@@ -142,17 +142,24 @@ fn hung_up_at_any_moment() {
 /// Goal: the 200 crosses our CANCEL: acknowledged and hung up, never an answer.
 #[test]
 fn late_200_after_cancel() {
-    let mut pair = Pair::new(1, 0);
-    pair.policy.answer_after = Some(ms(1000));
-    let leg = pair.call(invite());
-    // The 200 leaves at 1010 ms and arrives at 1020 ms; the CANCEL leaves at 1015 ms.
-    pair.hang_up_at(Side::Caller, leg, ms(1015));
-    assert_eq!(failure(&mut pair, Duration::from_secs(30)), Failure::Cancelled);
-    pair.drain();
-    assert_eq!(pair.caller.counters().glares, 1);
-    assert_eq!(pair.sent(Side::Caller, "ACK sip"), 1);
-    assert_eq!(pair.sent(Side::Caller, "BYE sip"), 1);
-    assert!(!pair.caller_events.iter().any(|e| matches!(e, Event::Answered { .. })));
+    storm(|pair, loss| {
+        pair.policy.answer_after = Some(ms(1000));
+        let leg = pair.call(invite());
+        // The 200 leaves at 1010 ms and arrives at 1020 ms; the CANCEL leaves at 1015 ms.
+        pair.hang_up_at(Side::Caller, leg, ms(1015));
+        let failure = failure(pair, Duration::from_secs(70));
+        pair.drain();
+        assert!(!pair.caller_events.iter().any(|e| matches!(e, Event::Answered { .. })));
+        assert_eq!(ends(&pair.caller_events).len(), 1);
+        if loss == 0 {
+            assert_eq!(failure, Failure::Cancelled);
+            assert_eq!(pair.caller.counters().glares, 1);
+            assert_eq!(pair.sent(Side::Caller, "ACK sip"), 1);
+            assert_eq!(pair.sent(Side::Caller, "BYE sip"), 1);
+        }
+        // Whatever was lost, nobody is left in a call.
+        assert!(ends(&pair.callee_events).len() <= 1, "{:#?}", pair.ladder);
+    });
 }
 
 /// Goal: a CANCEL asked for before any response waits for the first 1xx.
@@ -298,15 +305,24 @@ fn challenges_are_answered() {
 #[test]
 fn wrong_password() {
     for (password, invites) in [(Some("wrong"), 2), (None, 1)] {
-        let mut pair = Pair::new(1, 0);
-        pair.policy.challenge = Some(FORMS[0].1);
-        let mut call = invite();
-        call.credentials = password
-            .map(|password| Credentials { username: "trunk".into(), password: password.into() });
-        pair.call(call);
-        assert_eq!(code_of(&failure(&mut pair, Duration::from_secs(5))), 401);
-        assert_eq!(pair.sent(Side::Caller, "INVITE sip"), invites);
-        pair.drain();
+        storm(|pair, loss| {
+            pair.policy.challenge = Some(FORMS[0].1);
+            let mut call = invite();
+            call.credentials = password.map(|password| Credentials {
+                username: "trunk".into(),
+                password: password.into(),
+            });
+            pair.call(call);
+            let failure = failure(pair, Duration::from_secs(140));
+            if loss == 0 || failure != Failure::Timeout {
+                assert_eq!(code_of(&failure), 401);
+            }
+            if loss == 0 {
+                assert_eq!(pair.sent(Side::Caller, "INVITE sip"), invites);
+            }
+            pair.drain();
+            assert!(ends(&pair.callee_events).is_empty(), "nobody was rung");
+        });
     }
 }
 
@@ -346,32 +362,36 @@ fn ack_never_arrives() {
 /// Goal: a callee that hangs up before the ACK waits for it first (§15).
 #[test]
 fn hang_up_before_the_ack() {
-    let mut pair = Pair::new(1, 0);
-    let mut lost = false;
-    pair.dropper =
-        Box::new(move |_, text| text.starts_with("ACK") && !std::mem::replace(&mut lost, true));
-    pair.call(invite());
-    pair.until(Duration::from_secs(10), |e| matches!(e, Event::Answered { .. }));
-    let Event::Incoming { leg, .. } = pair.callee_events[0] else { panic!() };
-    pair.hang_up(Side::Callee, leg);
-    assert_eq!(pair.sent(Side::Callee, "BYE"), 0);
-    let end = pair.until(Duration::from_secs(10), is_end);
-    assert!(matches!(end, Event::Ended { by: Party::Peer, .. }));
-    pair.drain();
+    storm(|pair, loss| {
+        let mut lost = false;
+        let first =
+            move |_, text: &str| text.starts_with("ACK") && !std::mem::replace(&mut lost, true);
+        pair.dropper = Box::new(first);
+        pair.call(invite());
+        pair.until(Duration::from_secs(70), |e| matches!(e, Event::Answered { .. }));
+        let Event::Incoming { leg, .. } = pair.callee_events[0] else { panic!() };
+        pair.hang_up(Side::Callee, leg);
+        assert_eq!(pair.sent(Side::Callee, "BYE"), 0);
+        let end = pair.until(Duration::from_secs(70), is_end);
+        assert!(matches!(end, Event::Ended { by: Party::Peer, .. }), "at {loss} %: {end:?}");
+        pair.drain();
+        assert_eq!(ends(&pair.callee_events).len(), 1);
+    });
 }
 
 /// Goal: both sides hang up at once: one end each.
 #[test]
 fn both_hang_up() {
-    let mut pair = Pair::new(1, 0);
-    let leg = pair.call(invite());
-    pair.until(Duration::from_secs(10), |e| matches!(e, Event::Answered { .. }));
-    let at = pair.now + ms(1000);
-    while pair.now < at && pair.step() && pair.callee_events.len() < 2 {}
-    let Event::Incoming { leg: other, .. } = pair.callee_events[0] else { panic!() };
-    pair.hang_up(Side::Caller, leg);
-    pair.hang_up(Side::Callee, other);
-    pair.drain();
-    assert_eq!(ends(&pair.caller_events).len(), 1);
-    assert_eq!(ends(&pair.callee_events).len(), 1);
+    storm(|pair, _| {
+        let leg = pair.call(invite());
+        pair.until(Duration::from_secs(70), |e| matches!(e, Event::Answered { .. }));
+        let at = pair.now + ms(1000);
+        while pair.now < at && pair.step() && pair.callee_events.len() < 2 {}
+        let Event::Incoming { leg: other, .. } = pair.callee_events[0] else { panic!() };
+        pair.hang_up(Side::Caller, leg);
+        pair.hang_up(Side::Callee, other);
+        pair.drain();
+        assert_eq!(ends(&pair.caller_events).len(), 1);
+        assert_eq!(ends(&pair.callee_events).len(), 1);
+    });
 }
