@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 
 use domain::Timestamp;
 use domain::chain::{Fault, Head};
+use store::chain::SAMPLES;
 pub use store::chain::{Kept, Node, RESUMED, STAFF};
 use store::{Queries, chain};
 
 use crate::account::never_refused;
-use crate::{App, Error, Failure, Result};
+use crate::{App, Error, Failure, Result, evidence_day};
 
 /// Entries that are read at once.
 const PAGE: u32 = 500;
@@ -154,6 +155,9 @@ async fn content(
     }
     let said = chain::digest_of(reads, &entry.subject).await?;
     if said.as_ref() == Some(&entry.digest) {
+        return Ok(None);
+    }
+    if entry.kind == SAMPLES && evidence_day::is_forgotten(reads, &entry.subject).await? {
         return Ok(None);
     }
     // Asked last, so that what changes meanwhile is no fault.

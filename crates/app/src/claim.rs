@@ -249,25 +249,23 @@ pub async fn replace(
 ) -> Result<Kept, ClaimRefusal> {
     said(by, "name")?;
     let (gone, by, now) = (gone.trim(), by.trim(), app.now());
-    change(
-        app,
-        None,
-        id,
-        actor,
-        &format!("{gone} sits no more; {by} sits instead"),
-        async |tx, kept| {
-            let at = store::chain::now(tx, now).await?;
-            add_handlers(tx, kept).await?;
-            let is_partial = kept.claim.partial().is_some_and(|partial| partial == gone);
-            if !is_partial && !Staff::read(tx).await?.has_left(gone, at) {
-                return Err(rule(Refusal::Stays(gone.to_owned())));
-            }
-            let round = kept.claim.decisions().len();
-            kept.claim.replace(gone, by).map_err(rule)?;
-            own_voices(tx, kept, now).await?;
-            store::claim::replace_member(tx, id, round, (gone, by)).await.map_err(meanwhile)
-        },
-    )
+    let why = if crate::post::list(app).await?.has_left(gone, now) {
+        "has left"
+    } else {
+        "handled the case"
+    };
+    change(app, None, id, actor, &format!("{gone} {why}; {by} sits instead"), async |tx, kept| {
+        let at = store::chain::now(tx, now).await?;
+        add_handlers(tx, kept).await?;
+        let is_partial = kept.claim.partial().is_some_and(|partial| partial == gone);
+        if !is_partial && !Staff::read(tx).await?.has_left(gone, at) {
+            return Err(rule(Refusal::Stays(gone.to_owned())));
+        }
+        let round = kept.claim.decisions().len();
+        kept.claim.replace(gone, by).map_err(rule)?;
+        own_voices(tx, kept, now).await?;
+        store::claim::replace_member(tx, id, round, (gone, by)).await.map_err(meanwhile)
+    })
     .await
 }
 

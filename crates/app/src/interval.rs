@@ -7,19 +7,21 @@ use std::sync::{Mutex, PoisonError};
 use domain::agreement::measurement::{Observed, Rules, Sample};
 use domain::agreement::scope::{CoveredPath, Scope};
 use domain::agreement::state_interval::{
-    Derived, MINUTE_US, RequestMinute, Step, changes_from, evidence_from, judge, reconcile,
-    replaced, still_fails,
+    Derived, MINUTE_US, PathState, RequestMinute, Step, changes_from, evidence_from, judge,
+    reconcile, replaced, still_fails,
 };
+use domain::calendar::day::Day;
 use domain::calendar::month::PersianMonth;
 use domain::calendar::span::Span;
 use domain::{Account, AccountId, Timestamp, VantageId};
 use store::Tx;
+use store::chain::Fact;
 use store::interval as kept;
 
 use crate::account::never_refused;
 use crate::availability::touch;
 use crate::dialing::Asker;
-use crate::{App, Failure};
+use crate::{App, Failure, evidence_day};
 
 /// The most samples, intervals and minutes that one judgement reads: weeks of an outage.
 const READ_MAX: u32 = 1_000_000;
@@ -225,6 +227,7 @@ async fn late(
     (old, new): (&Observed, &Observed),
     (from, now): (Timestamp, Timestamp),
 ) -> Result<(), Failure> {
+    attest_days(tx, path, (old, new), (from, now));
     // Nothing of this month is frozen, so that mostly nobody is asked.
     if from >= PersianMonth::of(now).start() {
         return Ok(());
@@ -241,6 +244,25 @@ async fn late(
         }
     }
     Ok(())
+}
+
+/// Attests the days before this one of which the intervals are others by now (I17).
+fn attest_days(
+    tx: &mut Tx,
+    path: CoveredPath,
+    (old, new): (&Observed, &Observed),
+    (from, now): (Timestamp, Timestamp),
+) {
+    let changed = evidence_day::between(from, Day::of(now).start()).filter(|day| {
+        let time = Span { from: *day, to: Day::of(*day).end() };
+        PathState::ALL.iter().any(|state| {
+            let part = |spans: &[Span]| -> Vec<Span> {
+                spans.iter().filter_map(|span| span.within(time)).collect()
+            };
+            part(old.of(*state)) != part(new.of(*state))
+        })
+    });
+    evidence_day::attest(tx, changed.map(|day| Fact::Intervals(path, day)), now);
 }
 
 /// Outages of which nothing was heard for too long are over with their last sample.
@@ -358,7 +380,7 @@ pub async fn evidence(app: &App, time: Span) -> Result<Vec<PathEvidence>, Failur
     let mut all = Vec::new();
     for path in CoveredPath::ALL {
         let mut intervals = kept::intervals(&mut reads, path, time, SHOWN_MAX).await?;
-        for state in domain::agreement::state_interval::PathState::ALL {
+        for state in PathState::ALL {
             let cut = intervals.of(state).iter().filter_map(|span| span.within(time)).collect();
             *intervals.of_mut(state) = cut;
         }

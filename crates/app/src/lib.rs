@@ -23,6 +23,7 @@ pub mod dialing;
 mod error;
 pub mod error_report;
 pub mod event;
+pub mod evidence_day;
 pub mod explain;
 pub mod export;
 pub mod forecast;

@@ -1,17 +1,18 @@
 //! Measurement: places from which the service is looked at, and what they saw of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use domain::access::Allowed;
 use domain::agreement::scope::CoveredPath;
 use domain::agreement::vantage::{self, Report, SAMPLES_MAX, cut_error, dated};
+use domain::calendar::day::Day;
 use domain::calendar::span::Span;
 use domain::{AccountId, Timestamp, VantageId};
+use store::chain::Fact;
 pub use store::measurement::{KeptSample, Vantage};
 
 use crate::account::{FreshToken, keep_sandbox_token, never_refused, new_token};
-use crate::interval;
-use crate::{App, Caller, Error, Failure, Result};
+use crate::{App, Caller, Error, Failure, Result, evidence_day, interval};
 
 /// The most samples that are shown at once.
 pub const SHOWN_MAX: u32 = 10_000;
@@ -123,6 +124,8 @@ pub async fn take(app: &App, caller: &Caller, report: &Report) -> Result<Taken, 
         let vantage = vantage.ok_or(Error::Refused(ReportRefusal::NotAVantage))?;
         let mut taken = Taken { received_at, kept: 0, known: 0, disbelieved: 0 };
         let mut first: BTreeMap<CoveredPath, Timestamp> = BTreeMap::new();
+        // What comes late belongs to days that the chain has attested, and is attested with them.
+        let (today, mut late) = (Day::of(received_at).start(), BTreeSet::new());
         for look in &report.looks {
             let Some(dated) = dated(look, report, received_at) else {
                 taken.disbelieved += 1;
@@ -137,10 +140,13 @@ pub async fn take(app: &App, caller: &Caller, report: &Report) -> Result<Taken, 
                 continue;
             }
             taken.kept += 1;
+            late.insert((look.path, Day::of(dated.0).start()));
             let earliest = first.entry(look.path).or_insert(dated.0);
             *earliest = dated.0.min(*earliest);
         }
         interval::are_new(tx, &first).await?;
+        let late = late.into_iter().filter(|(_, day)| *day < today);
+        evidence_day::attest(tx, late.map(|(path, day)| Fact::Samples(path, day)), received_at);
         Ok(taken)
     })
     .await
@@ -167,6 +173,7 @@ pub async fn forget_old_samples(app: &App) -> std::result::Result<(), Failure> {
     let days = i64::from(app.settings().measurement.sample_days);
     let before = app.now().plus_us(-days * 86_400_000_000);
     for path in CoveredPath::ALL {
+        evidence_day::forget(app, path, before).await?;
         let forget = async |tx: &mut store::Tx| {
             Ok(store::measurement::forget_samples(tx, path, before, FORGOTTEN_MAX).await?)
         };

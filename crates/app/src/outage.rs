@@ -1,5 +1,7 @@
 //! What the operator or its monitoring saw: outages, and times in which everything worked.
 
+mod attempts;
+
 use domain::agreement::cause::Cause;
 use domain::agreement::scope::{Group, Paths, Scope};
 use domain::calendar::span::Span;
@@ -7,6 +9,7 @@ use domain::{AccountId, Timestamp};
 pub use store::outage::{Note, Outage, Revision, Traced};
 use store::{Queries, Tx, chain};
 
+pub use self::attempts::{LOOK_BACK_US, look_attempts};
 use crate::availability::touch;
 use crate::{App, Error, Failure, Result};
 

@@ -19,6 +19,9 @@ pub fn start(app: Arc<App>, stop: watch::Receiver<bool>) -> JoinHandle<()> {
 }
 
 async fn look(app: &App) {
+    // Before any month is frozen: whom an outage touches is in its group by then.
+    tell("days of evidence were attested", app::evidence_day::look(app).await);
+    tell("accounts were found by their calls", app::outage::look_attempts(app).await);
     match app::availability::freeze_due(app).await {
         Ok(done) => {
             for (month, frozen) in done {

@@ -4,6 +4,7 @@ use domain::agreement::capacity::Minute;
 use domain::calendar::month::PersianMonth;
 use domain::{AccountId, CampaignId, RecipientId, Timestamp};
 
+use crate::chain::{self, Fact};
 use crate::value::values;
 use crate::{Queries, Result, Row, Tx};
 
@@ -90,7 +91,16 @@ pub async fn begin(tx: &mut Tx, test: &CapacityTest) -> Result<bool> {
     let sql = "INSERT INTO capacity_test (month_us, n, account_id, begun_at_us)
                VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
     let values = values![test.month.start(), test.n, test.account, test.begun_at];
-    Ok(tx.execute(sql, values).await? == 1)
+    let begun = tx.execute(sql, values).await? == 1;
+    if begun {
+        attest(tx, test, test.begun_at);
+    }
+    Ok(begun)
+}
+
+/// What is known of a test is a legal fact: it counts where demand says nothing (A17).
+fn attest(tx: &mut Tx, test: &CapacityTest, at: Timestamp) {
+    chain::attest(tx, Fact::CapacityTest(test.month.start(), test.n), chain::MACHINE, at);
 }
 
 /// Keeps which campaign calls for a test that has none.
@@ -100,7 +110,9 @@ pub async fn begin(tx: &mut Tx, test: &CapacityTest) -> Result<bool> {
 pub async fn call(tx: &mut Tx, test: &CapacityTest, campaign: CampaignId) -> Result<()> {
     let sql = "UPDATE capacity_test SET campaign_id = $3
                WHERE month_us = $1 AND n = $2 AND campaign_id IS NULL";
-    tx.execute(sql, values![test.month.start(), test.n, campaign]).await?;
+    if tx.execute(sql, values![test.month.start(), test.n, campaign]).await? == 1 {
+        attest(tx, test, test.begun_at);
+    }
     Ok(())
 }
 
@@ -116,7 +128,11 @@ pub async fn end(tx: &mut Tx, test: &CapacityTest, end: &End) -> Result<bool> {
     let (waiting, starts) = (counted(end.minute.startable), counted(end.minute.starts));
     let of = (test.month.start(), test.n);
     let values = values![of.0, of.1, end.at, end.minute_from, waiting, starts];
-    Ok(tx.execute(sql, values).await? == 1)
+    let ended = tx.execute(sql, values).await? == 1;
+    if ended {
+        attest(tx, test, end.at);
+    }
+    Ok(ended)
 }
 
 /// When the first calls of a campaign's recipients began, in order: those that are under way, too.

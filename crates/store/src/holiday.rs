@@ -4,6 +4,7 @@ use domain::Timestamp;
 use domain::calendar::day::Day;
 use domain::calendar::holiday::{Holiday, HolidayBasis, HolidayStatus};
 
+use crate::chain::{self, Fact};
 use crate::value::values;
 use crate::{Queries, Result, Tx};
 
@@ -17,10 +18,12 @@ pub async fn insert(tx: &mut Tx, new: &Holiday, now: Timestamp) -> Result<()> {
     let last: Option<Timestamp> = tx.query_one(sql, &[]).await?.get("last")?;
     let at = last.map_or(now, |last| now.max(last.plus_us(1)));
     let sql = "INSERT INTO holiday (day_us, name, name_en, status, basis, entered_at_us)
-               VALUES ($1, $2, $3, $4, $5, $6)";
+               VALUES ($1, $2, $3, $4, $5, $6) RETURNING id";
     let (status, basis) = (new.status.word(), new.basis.word());
     let values = values![new.day.start(), &new.name, &new.name_en, status, basis, at];
-    tx.execute(sql, values).await.map(drop)
+    let id = tx.query_one(sql, values).await?.get("id")?;
+    chain::attest(tx, Fact::Holiday(id), chain::OPERATOR, at);
+    Ok(())
 }
 
 /// What was entered, and when, in that order.

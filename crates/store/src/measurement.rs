@@ -228,6 +228,15 @@ pub async fn last_look(reads: &mut impl Queries, path: CoveredPath) -> Result<Op
     reads.query_one(sql, values![path.word()]).await?.get("at_us")
 }
 
+/// The first look at a path that is kept.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
+pub async fn first_look(reads: &mut impl Queries, path: CoveredPath) -> Result<Option<Timestamp>> {
+    let sql = "SELECT MIN(at_us) AS at_us FROM sample WHERE path = $1";
+    reads.query_one(sql, values![path.word()]).await?.get("at_us")
+}
+
 /// Forgets samples of before a moment, at most `limit` of them; how many those were.
 ///
 /// # Errors

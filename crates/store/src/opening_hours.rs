@@ -6,6 +6,7 @@ use domain::calendar::day::Day;
 use domain::calendar::opening_hours::{CalendarKind, DayType, OpeningHours, read_rest_days};
 use domain::class::{hours_text, read_windows};
 
+use crate::chain::{self, Fact};
 use crate::value::values;
 use crate::{Queries, Result, Row, Tx};
 
@@ -56,7 +57,9 @@ pub async fn insert(
         at,
         actor
     ];
-    tx.execute(sql, values).await.map(drop)
+    tx.execute(sql, values).await?;
+    chain::attest(tx, Fact::OpeningHours(kind, hours.number()), actor, at);
+    Ok(())
 }
 
 /// Takes a version back. `false`: there is none of that number that stands.
@@ -71,7 +74,11 @@ pub async fn withdraw(
 ) -> Result<bool> {
     let sql = "UPDATE opening_hours SET withdrawn_at_us = $3, withdrawn_by = $4
                WHERE kind = $1 AND number = $2 AND withdrawn_at_us IS NULL";
-    Ok(tx.execute(sql, values![kind.word(), number, at, actor]).await? == 1)
+    let done = tx.execute(sql, values![kind.word(), number, at, actor]).await? == 1;
+    if done {
+        chain::attest(tx, Fact::OpeningHours(kind, number), actor, at);
+    }
+    Ok(done)
 }
 
 /// The versions of a calendar that were written down, in order, also what was taken back.

@@ -2,17 +2,23 @@
 
 use app::chain::{self, ResumeRefusal, STAFF, Standing, Wrong};
 use app::error_report::{self, Reported};
+use app::opening_hours::{self, NewHours};
 use app::outage::{self, NewOutage};
 use app::staff::{self, Deed};
 use app::ticket;
 use app::violation::{self, NewViolation};
-use app::{Settings, invoice, remote_session, subscription, support_call};
+use app::{
+    Settings, capacity_test, holiday, invoice, promise, remote_session, subscription, support_call,
+};
 use domain::agreement::contact::{Channel, Outcome};
-use domain::agreement::scope::{Paths, Scope};
+use domain::agreement::scope::{Group, Paths, Scope};
 use domain::agreement::violation::Clause;
+use domain::calendar::day::Day;
+use domain::calendar::holiday::{Holiday, HolidayBasis, HolidayStatus};
+use domain::calendar::opening_hours::CalendarKind;
 use domain::calendar::span::Span;
 use domain::chain::Head;
-use store::Options;
+use store::{Options, Value};
 
 use crate::engines::{postgres, remove};
 use crate::money::{hour, plan};
@@ -94,6 +100,68 @@ async fn what_is_told_at_the_desk_has_the_authoritys_time() {
     world.books_are_away();
     world.db.clone().close().await;
     remove(&server, &url).await;
+}
+
+/// I17. Goal: what else a verdict is made from is in the chain as well: holidays, hours, who was in
+/// a group, who saw it work, periods that were not normal, tests of the load.
+#[tokio::test]
+async fn what_verdicts_are_made_from_is_attested() {
+    let world = World::new().await;
+    let app = &world.app;
+    let account = world.customer(0).await.0.account.id;
+    let now = app.now();
+    world.clock.advance_ms(60_000);
+    let holiday = Holiday {
+        day: Day::parse("1405/10/20").unwrap(),
+        name: "a decree".to_owned(),
+        name_en: String::new(),
+        status: HolidayStatus::Confirmed,
+        basis: HolidayBasis::Decree,
+    };
+    holiday::put(app, &holiday).await.unwrap();
+    let (all_day, rest) = ("08:00-24:00".to_owned(), "thursday,friday".to_owned());
+    let valid_from = Day::parse("1405/10/06").unwrap();
+    let hours = NewHours { valid_from, rest_days: rest, ordinary: all_day.clone(), off: all_day };
+    opening_hours::add(app, CalendarKind::Support, &hours, "Sara").await.unwrap();
+    outage::join(app, Group::Cohort(1), account, now).await.unwrap();
+    let seen = Span::new(now, app.now()).unwrap();
+    outage::saw_working(app, "m", Paths::ALL, &Scope::everyone(), seen).await.unwrap();
+    promise::declare(app, seen, "a war", "Maryam").await.unwrap();
+    capacity_test::begin(app).await.unwrap();
+    assert_eq!(wrong(&world, &[]).await, []);
+    for (table, column) in [
+        ("holiday", "UPDATE holiday SET day_us = day_us + $1"),
+        ("opening-hours", "UPDATE opening_hours SET valid_from_us = valid_from_us + $1"),
+        ("membership", "UPDATE group_member SET from_us = from_us + $1"),
+        ("worked", "UPDATE watch SET to_us = to_us + $1"),
+        ("abnormal-period", "UPDATE abnormal_period SET to_us = to_us + $1"),
+        ("capacity-test", "UPDATE capacity_test SET begun_at_us = begun_at_us + $1"),
+    ] {
+        for (by, expected) in [(1, Some(table)), (-1, None)] {
+            let mut tx = world.db.begin().await.unwrap();
+            assert_eq!(tx.execute(column, &[Value::Int(by)]).await.unwrap(), 1, "{table}");
+            tx.commit().await.unwrap();
+            let found = chain::verify(app, &[]).await.unwrap().wrong;
+            let kinds = found.values().map(|(_, said)| said.split(' ').next().unwrap());
+            assert_eq!(kinds.collect::<Vec<_>>(), expected.into_iter().collect::<Vec<_>>());
+        }
+    }
+    // What is done by the rules is attested again.
+    let other = World::new().await;
+    let account = other.customer(0).await.0.account.id;
+    let from = other.app.now();
+    other.clock.advance_ms(60_000);
+    outage::join(&other.app, Group::Cohort(1), account, from).await.unwrap();
+    outage::leave(&other.app, Group::Cohort(1), account, other.app.now()).await.unwrap();
+    let until = other.app.now();
+    for to in [until.plus_us(-30_000_000), until] {
+        let seen = Span::new(from, to).unwrap();
+        let everyone = Scope::everyone();
+        outage::saw_working(&other.app, "m", Paths::ALL, &everyone, seen).await.unwrap();
+    }
+    opening_hours::add(&other.app, CalendarKind::Support, &hours, "Sara").await.unwrap();
+    opening_hours::withdraw(&other.app, CalendarKind::Support, 2, "Sara").await.unwrap();
+    assert_eq!(wrong(&other, &[]).await, []);
 }
 
 /// I17: whatever of the evidence is changed afterwards is found, by the number of its entry; what

@@ -5,6 +5,7 @@ mod account;
 mod agreement;
 mod announcement;
 mod board;
+mod by_calls;
 mod calls;
 mod campaign;
 mod capacity_test;

@@ -3,7 +3,9 @@
 
 use app::alert;
 use app::availability;
+use app::chain;
 use app::dialing::{self, Asker, CallRecord, EndedCall, Meaning, SettleResult};
+use app::evidence_day;
 use app::interval;
 use app::measurement::{self, ReportRefusal, VantageRefusal};
 use app::outage;
@@ -19,6 +21,7 @@ use domain::calendar::span::Span;
 use domain::{Disposition, MessageClass, Timestamp};
 
 use crate::calls::{ended, lease};
+use crate::chain::bend;
 use crate::engines::on_both_engines;
 use crate::refusal;
 use crate::world::World;
@@ -26,7 +29,7 @@ use crate::world::World;
 const SECOND_US: i64 = 1_000_000;
 
 /// A vantage point as its own caller.
-async fn vantage(world: &World, name: &str) -> Caller {
+pub async fn vantage(world: &World, name: &str) -> Caller {
     let (owner, _) = world.customer(0).await;
     let added = measurement::add_vantage(&world.app, owner.account.id, name).await.unwrap();
     let arrival =
@@ -260,7 +263,65 @@ async fn silence_and_burning_are_told_once(world: &World) {
     assert!(told.iter().all(|alert| alert.ended_at == Some(world.app.now())), "{told:?}");
 }
 
+/// What is wrong with the chain, by the kind of the entry.
+async fn wrong(world: &World) -> Vec<String> {
+    let verified = chain::verify(&world.app, &[]).await.unwrap();
+    let said = |(_, said): (chain::Wrong, String)| said.split(' ').next().unwrap().to_owned();
+    verified.wrong.into_values().map(said).collect()
+}
+
+/// I17. Goal: the samples and intervals of a day are attested together once it is over; whatever is
+/// changed of them afterwards is found, but for what comes late and what is forgotten by the rules.
+async fn days_of_evidence_are_attested(world: &World) {
+    let app = &world.app;
+    let one = vantage(world, "one").await;
+    let start = app.now();
+    world.clock.advance_ms(300_000);
+    report(world, &one, looks(0..120, start, true)).await;
+    let look = async || evidence_day::look(app).await.unwrap();
+    assert_eq!(look().await, 0, "the day is not over");
+    world.clock.advance_ms(12 * 3_600_000 + 700_000);
+    let paths = CoveredPath::ALL.len() as u64;
+    assert_eq!((look().await, look().await), (paths * 2, 0));
+    assert_eq!(wrong(world).await, [""; 0]);
+    for (bent, back, kind) in [
+        (
+            "UPDATE sample SET latency_us = 6 WHERE number = 0",
+            "UPDATE sample SET latency_us = 5 WHERE number = 0",
+            "samples",
+        ),
+        (
+            "UPDATE state_interval SET from_us = from_us + 1 WHERE path = 'api'",
+            "UPDATE state_interval SET from_us = from_us - 1 WHERE path = 'api'",
+            "intervals",
+        ),
+    ] {
+        bend(world, bent).await;
+        assert_eq!(wrong(world).await, [kind]);
+        bend(world, back).await;
+        assert_eq!(wrong(world).await, [""; 0]);
+    }
+    // What comes late changes the day, and is attested with it.
+    assert!(report(world, &one, looks(600..660, start, true)).await.kept > 0);
+    assert_eq!((wrong(world).await, look().await), (vec![], 0));
+    bend(world, "DELETE FROM sample WHERE number = 0").await;
+    assert_eq!(wrong(world).await, ["samples"]);
+    // After their time they are forgotten, as was set, which is said.
+    let days = i64::from(app.settings().measurement.sample_days) + 2;
+    world.clock.advance_ms(days * 86_400_000);
+    measurement::forget_old_samples(app).await.unwrap();
+    let all = Span::new(start, app.now()).unwrap();
+    for path in CoveredPath::ALL {
+        assert_eq!(measurement::samples(app, (path, None), all).await.unwrap(), []);
+    }
+    measurement::forget_old_samples(app).await.unwrap();
+    assert_eq!(wrong(world).await, [""; 0]);
+    let said = chain::list(app, Some("samples-forgotten"), None, 99).await.unwrap();
+    assert_eq!(said.len(), CoveredPath::ALL.len());
+}
+
 on_both_engines!(
+    days_of_evidence_are_attested,
     samples_become_the_month,
     customers_that_are_served_are_evidence,
     calls_that_were_placed_are_evidence,

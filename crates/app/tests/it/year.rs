@@ -14,14 +14,15 @@ use std::ops::Range;
 use app::claim::{self, Asked, ClaimRefusal, DISCOUNT};
 use app::ticket::{self, Who};
 use app::{
-    App, Caller, availability, credit, error_report, invoice, maintenance, outage, subscription,
-    violation,
+    App, Caller, availability, credit, error_report, interval, invoice, maintenance, measurement,
+    outage, subscription, violation,
 };
 use domain::agreement::availability::{Verdict, Window};
 use domain::agreement::claim::{Decision, Outcome, Refusal, Track};
 use domain::agreement::error_report::{Finding, Metric};
 use domain::agreement::scope::{CoveredPath, Group, Paths, Scope};
 use domain::agreement::ticket::Channel;
+use domain::agreement::vantage::{Look, Report as Looks, SAMPLES_MAX};
 use domain::agreement::violation::Clause;
 use domain::billing::plan_change::When;
 use domain::billing::subscription::{Plan, State};
@@ -36,6 +37,7 @@ use self::reckoning::{Minutes, NotTaken, Promise, delivery, fix, is_missed, take
 use self::script::{Claim, Dice, Found, Outage, Report, Script, Some4, Ticket};
 use crate::claim::committee;
 use crate::engines::on_both_engines;
+use crate::measurement::vantage;
 use crate::money::{hour, publish_now};
 use crate::refusal;
 use crate::violation::month;
@@ -86,6 +88,7 @@ fn paths_of(some: Some4) -> Paths {
 struct Year<'a> {
     world: &'a World,
     customers: Vec<(Caller, i64)>,
+    vantages: Vec<Caller>,
     /// What each has at first, and what the one who changes has for a while.
     plans: Vec<i64>,
     scripts: Vec<Script>,
@@ -153,8 +156,9 @@ impl<'a> Year<'a> {
             plans.push(taken);
         }
         plans.push(subscription::add_plan(app, &plan(CHANGES, UPGRADE, DEAR)).await.unwrap());
+        let vantages = vec![vantage(world, "one").await, vantage(world, "two").await];
         let (scripts, reckoned, granted) = (Vec::new(), Vec::new(), Vec::new());
-        Self { world, customers, plans, scripts, reckoned, granted }
+        Self { world, customers, vantages, plans, scripts, reckoned, granted }
     }
 
     fn account(&self, customer: usize) -> AccountId {
@@ -289,7 +293,11 @@ impl<'a> Year<'a> {
         let whole = length(place);
         self.go_to(at(place, whole));
         let script = &self.scripts[place];
-        for one in &script.outages {
+        for (which, one) in script.outages.iter().enumerate() {
+            if is_sampled(script, which) {
+                self.sample(place, one).await;
+                continue;
+            }
             let group = |customer: usize| Scope::new(vec![Group::Account(self.account(customer))]);
             let new = outage::NewOutage {
                 paths: paths_of(one.paths),
@@ -308,6 +316,31 @@ impl<'a> Year<'a> {
             let (everyone, seen) = (Scope::everyone(), span(place, &(start..from)));
             outage::saw_working(self.app(), "m", Paths::ALL, &everyone, seen).await.unwrap();
         }
+    }
+
+    /// What two vantage points saw of an outage, each half minute until the first success.
+    async fn sample(&self, place: usize, one: &Outage) {
+        for vantage in &self.vantages {
+            let mut looks = Vec::new();
+            for half in 0..=one.time.len() * 2 {
+                let begun = at(place, one.time.start);
+                let at = begun.plus_us(i64::try_from(half).unwrap() * MINUTE_US / 2);
+                for path in CoveredPath::ALL.into_iter().filter(|path| one.paths[path.index()]) {
+                    let number = at.0 / (MINUTE_US / 2) * 4 + i64::try_from(path.index()).unwrap();
+                    let (worked, clock_offset_us) = (half == one.time.len() * 2, Some(0));
+                    let (run, latency_us, error) = (1, 5, None);
+                    let look =
+                        Look { run, number, path, at, clock_offset_us, worked, latency_us, error };
+                    looks.push(look);
+                }
+            }
+            for looks in looks.chunks(SAMPLES_MAX) {
+                let report = Looks { sent_at: self.app().now(), looks: looks.to_vec() };
+                let taken = measurement::take(self.app(), vantage, &report).await.unwrap();
+                assert_eq!(taken.kept, looks.len());
+            }
+        }
+        interval::judge_new(self.app()).await.unwrap();
     }
 
     /// Pays what is open, but for the invoice that is left for later.
@@ -554,6 +587,19 @@ impl<'a> Year<'a> {
     }
 }
 
+/// Whether an outage is found by the platform itself, from what vantage points saw: one of
+/// everybody that is not too long to be looked at so often in a test, and that no other one of the
+/// same path meets.
+fn is_sampled(script: &Script, which: usize) -> bool {
+    let one = &script.outages[which];
+    let apart = |other: &Outage| {
+        let path = (0..4).any(|path| one.paths[path] && other.paths[path]);
+        !path || other.time.end + 5 < one.time.start || one.time.end + 5 < other.time.start
+    };
+    let mut others = script.outages.iter().enumerate().filter(|(n, _)| *n != which);
+    one.whom.is_none() && one.time.len() <= 3 * HOUR && others.all(|(_, other)| apart(other))
+}
+
 /// What waits for the desk: tickets, and those in which errors are reported.
 fn waiting(script: &Script) -> impl Iterator<Item = Ticket> {
     let tickets = script.tickets.iter().map(|one| Ticket { ..*one });
@@ -638,6 +684,12 @@ async fn a_year(world: &World, seed: u64) {
     }
     let missed = tickets.clone().filter(|missed| *missed).count();
     assert!((1..tickets.count()).contains(&missed), "seed {seed}: {missed} tickets");
+    let sampled = year
+        .scripts
+        .iter()
+        .map(|script| (0..script.outages.len()).filter(|which| is_sampled(script, *which)).count());
+    let sampled: usize = sampled.sum();
+    assert!(sampled > 3, "seed {seed}: {sampled} outages are found from samples");
     let granted = year.granted.iter().filter(|one| one.2 > 0).count();
     assert!((1..year.granted.len()).contains(&granted), "seed {seed}: {granted} claims");
 }

@@ -152,11 +152,13 @@ pub async fn run(config: &Config, command: Outage) -> Result<ExitCode> {
             };
             let id = app::outage::record(&app, new).await.map_err(refused)?;
             say(&format!("outage {id}"))?;
+            found(&app).await?;
         }
         Outage::Close { id, to } => {
             let to = to.as_deref().map(moment).transpose()?;
             app::outage::close(&app, id, to).await.map_err(refused)?;
             say(&format!("outage {id} is over"))?;
+            found(&app).await?;
         }
         Outage::Correct { id, from, to, because, author } => {
             let span = Span::new(moment(&from)?, moment(&to)?);
@@ -164,6 +166,7 @@ pub async fn run(config: &Config, command: Outage) -> Result<ExitCode> {
             let corrected = app::outage::correct(&app, id, span, &because, &author).await;
             corrected.map_err(refused)?;
             say(&format!("outage {id} is corrected"))?;
+            found(&app).await?;
         }
         Outage::Trace { id, to, because, author } => {
             let traced = app::outage::trace(&app, id, to, &because, &author).await;
@@ -197,6 +200,14 @@ pub async fn run(config: &Config, command: Outage) -> Result<ExitCode> {
         Outage::List { month, json } => list(&app, month.as_deref(), json).await?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Says who was found to be touched by an outage of a prefix or trunk.
+async fn found(app: &App) -> Result<()> {
+    match app::outage::look_attempts(app).await.map_err(open::failed)? {
+        0 => Ok(()),
+        count => say(&format!("{count} accounts are in its group now, by their calls")),
+    }
 }
 
 fn cause(text: &str) -> Result<Cause, String> {

@@ -244,6 +244,7 @@ impl Endpoint {
         let (mut writer, _) = self.composer.in_dialog(&dialog, b"ACK", &branch, cseq);
         writer.raw(&[&invite.authorization]);
         let datagram: Arc<[u8]> = writer.finish(b"").into();
+        invite.acks.reserve_exact(1);
         invite.acks.push(Ack {
             remote_tag: tag.into(),
             destination: dialog.destination,

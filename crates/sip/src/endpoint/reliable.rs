@@ -125,6 +125,8 @@ impl Endpoint {
                 let answers = Answers::default();
                 let (sdp, ours) = (None, None);
                 let early = Early { dialog, invite: cseq, rseq, pracks: 0, answers, sdp, ours };
+                // Forks are rare: room for one, not for the four that a first push makes.
+                calling.earlies.reserve_exact(1);
                 calling.earlies.push(early);
                 calling.earlies.len() - 1
             }

@@ -1,7 +1,9 @@
 //! The legal facts that the chain attests, and the rows in which each stands. Whoever writes a new
 //! kind of fact gives it a name here and its rows below.
 
+use domain::agreement::scope::{CoveredPath, Group};
 use domain::calendar::month::PersianMonth;
+use domain::calendar::opening_hours::CalendarKind;
 use domain::{AccountId, Timestamp};
 
 use crate::Value;
@@ -93,9 +95,37 @@ pub enum Fact {
     Refund(i64),
     /// A time that was declared not to have been normal: declared, taken back.
     AbnormalPeriod(i64),
+    /// A holiday as it was entered, or withdrawn.
+    Holiday(i64),
+    /// A version of the hours of a calendar: written down, taken back.
+    OpeningHours(CalendarKind, u32),
+    /// That an account was put into a group, and taken out of it.
+    Membership(Group, AccountId, Timestamp),
+    /// Who was found to be in the groups of an outage, by their calls.
+    FoundMembers(i64),
+    /// That a source saw something work.
+    Worked(i64),
+    /// A test of the load: begun, called, ended.
+    CapacityTest(Timestamp, u32),
+    /// The samples of a path of a day that is over, which begins at this moment.
+    Samples(CoveredPath, Timestamp),
+    /// The intervals of a path within such a day.
+    Intervals(CoveredPath, Timestamp),
 }
 
+/// The kind of the samples of a day.
+pub const SAMPLES: &str = "samples";
+
 impl Fact {
+    /// What it is called in the chain.
+    pub fn subject(&self) -> String {
+        let (kind, keys) = self.key();
+        keys.iter().fold(String::from(kind), |subject, key| {
+            let key = super::text_of(key).unwrap_or_default();
+            subject + " " + &key
+        })
+    }
+
     /// Its kind, and the keys of its rows.
     pub(super) fn key(&self) -> (&'static str, Vec<Value>) {
         let place = |n: usize| Value::Int(i64::try_from(n).unwrap_or(i64::MAX));
@@ -142,6 +172,18 @@ impl Fact {
             Self::PaymentPaid(id) => ("payment-paid", values![id].to_vec()),
             Self::Refund(id) => ("refund", values![id].to_vec()),
             Self::AbnormalPeriod(id) => ("abnormal-period", values![id].to_vec()),
+            Self::Holiday(id) => ("holiday", values![id].to_vec()),
+            Self::OpeningHours(kind, number) => {
+                ("opening-hours", values![kind.word(), number].to_vec())
+            }
+            Self::Membership(group, account, from) => {
+                ("membership", values![&group.to_string(), account, from].to_vec())
+            }
+            Self::FoundMembers(outage) => ("found-members", values![outage].to_vec()),
+            Self::Worked(id) => ("worked", values![id].to_vec()),
+            Self::CapacityTest(month, n) => ("capacity-test", values![month, n].to_vec()),
+            Self::Samples(path, day) => (SAMPLES, values![path.word(), day].to_vec()),
+            Self::Intervals(path, day) => ("intervals", values![path.word(), day].to_vec()),
         }
     }
 }
@@ -371,6 +413,59 @@ const ROWS: &[(&str, &str)] = &[
         "SELECT id, from_us, to_us, reason, author, declared_at_us, withdrawn_at_us,
                 withdrawn_by, withdrawn_because
          FROM abnormal_period WHERE id = $1",
+    ),
+    (
+        "holiday",
+        "SELECT id, day_us, name, name_en, status, basis, entered_at_us FROM holiday
+         WHERE id = $1",
+    ),
+    (
+        "opening-hours",
+        "SELECT kind, number, valid_from_us, rest_days, ordinary_hours, off_hours,
+                entered_at_us, actor, withdrawn_at_us, withdrawn_by
+         FROM opening_hours WHERE kind = $1 AND number = $2",
+    ),
+    (
+        "membership",
+        "SELECT group_name, account_id, from_us, to_us FROM group_member
+         WHERE group_name = $1 AND account_id = $2 AND from_us = $3",
+    ),
+    (
+        "found-members",
+        "SELECT group_name, account_id, from_us, to_us FROM group_member
+         WHERE outage_id = $1 ORDER BY group_name, account_id, from_us",
+    ),
+    ("worked", "SELECT id, source, paths, scope, from_us, to_us FROM watch WHERE id = $1"),
+    (
+        "capacity-test",
+        "SELECT month_us, n, account_id, begun_at_us, campaign_id, ended_at_us, minute_from_us,
+                waiting, starts
+         FROM capacity_test WHERE month_us = $1 AND n = $2",
+    ),
+    // The first row is there whatever was seen; a day of Tehran has always had 24 hours since 1402.
+    (
+        SAMPLES,
+        "SELECT CAST(0 AS BIGINT) AS vantage_id, CAST(0 AS BIGINT) AS run,
+                CAST(0 AS BIGINT) AS number, CAST($2 AS BIGINT) AS at_us,
+                CAST(0 AS BIGINT) AS clock_offset_us, CAST(0 AS BIGINT) AS worked,
+                CAST(0 AS BIGINT) AS latency_us, CAST(NULL AS TEXT) AS error,
+                CAST($2 AS BIGINT) AS received_at_us
+         UNION ALL
+         SELECT vantage_id, run, number, at_us, clock_offset_us, worked, latency_us, error,
+                received_at_us
+         FROM sample WHERE path = $1 AND at_us >= $2 AND at_us < $2 + 86400000000
+         ORDER BY vantage_id, run, number",
+    ),
+    (
+        "intervals",
+        "SELECT CAST('day' AS TEXT) AS state, CAST($2 AS BIGINT) AS from_us,
+                CAST($2 AS BIGINT) + 86400000000 AS to_us
+         UNION ALL
+         SELECT state, CASE WHEN from_us < $2 THEN $2 ELSE from_us END AS from_us,
+                CASE WHEN to_us > $2 + 86400000000 THEN $2 + 86400000000 ELSE to_us END AS to_us
+         FROM state_interval
+         WHERE path = $1 AND from_us < $2 + 86400000000 AND to_us > $2
+         ORDER BY from_us, to_us, state",
     ),
 ];
 

@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 
 mod fact;
 
-pub use fact::Fact;
+pub use fact::{Fact, SAMPLES};
 
 use fact::rows_of;
 
@@ -23,6 +23,9 @@ pub const MACHINE: &str = "avanak";
 pub const STAFF: &str = "staff";
 /// The kind of a word that another chain than the one that was seen is to be gone on with.
 pub const RESUMED: &str = "resumed";
+
+/// The kind of a word that the samples of a day are no longer kept, as the operator has set.
+pub const FORGOTTEN: &str = "samples-forgotten";
 
 /// What waits for its transaction to commit.
 #[derive(Debug)]
@@ -67,11 +70,7 @@ pub struct Node {
 /// Attests what a fact says when this transaction commits. Of one that is attested twice, only
 /// that is.
 pub fn attest(tx: &mut Tx, fact: Fact, actor: &str, at: Timestamp) {
-    let (kind, keys) = fact.key();
-    let subject = keys.iter().fold(String::from(kind), |subject, key| {
-        let key = text_of(key).unwrap_or_default();
-        subject + " " + &key
-    });
+    let ((kind, _), subject) = (fact.key(), fact.subject());
     let is_waiting = tx.chained().iter().any(|one| one.subject == subject);
     if !is_waiting {
         let actor = actor.to_owned();
