@@ -51,7 +51,7 @@ pub async fn freeze_due(app: &App) -> std::result::Result<Vec<(PersianMonth, Fro
 }
 
 /// The month before another one.
-fn before(month: PersianMonth) -> PersianMonth {
+pub(super) fn before(month: PersianMonth) -> PersianMonth {
     PersianMonth::of(month.start().plus_us(-1))
 }
 

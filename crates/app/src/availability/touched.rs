@@ -9,7 +9,8 @@ use domain::{AccountId, Timestamp};
 use store::Tx;
 pub use store::month_statement::Touched;
 
-use super::{BATCH, MonthRefusal, revise_in};
+use super::due::before;
+use super::{BATCH, MONTHS_BACK_MAX, MonthRefusal, revise_in};
 use crate::{App, Error, Failure, Result};
 
 /// Most of a list.
@@ -34,7 +35,17 @@ pub(crate) async fn touch(
     because: &str,
     now: Timestamp,
 ) -> store::Result<()> {
-    for month in store::month_statement::platform_months(tx).await? {
+    let mut months = store::month_statement::platform_months(tx).await?;
+    // One that is being frozen, or whose freeze was broken off, has some of its statements.
+    let mut month = PersianMonth::of(now);
+    for _ in 0..MONTHS_BACK_MAX {
+        month = before(month);
+        if month.end() <= span.from {
+            break;
+        }
+        months.insert(month);
+    }
+    for month in months {
         let of_month = Span { from: month.start(), to: month.end() };
         if let Some(part) = span.within(of_month) {
             store::month_statement::touch(tx, month, (scope, part), (because, now)).await?;

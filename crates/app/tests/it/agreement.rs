@@ -217,6 +217,33 @@ async fn whom_a_change_touches_is_due_for_review(world: &World) {
     assert_eq!(due().await.iter().map(|(number, _)| *number).collect::<Vec<_>>(), [outside.0]);
 }
 
+/// Goal: what changes after a freeze was broken off, before it goes on, is due for review of those
+/// who had been written down by then.
+async fn what_changes_within_a_freeze_is_due_for_review(world: &World) {
+    let app = &world.app;
+    let account = world.customer(0).await.0.account.id;
+    a_month(world).await;
+    go_to(world, "1405/11/04 00:00");
+    availability::freeze(app, dey()).await.unwrap();
+    // As if it had been killed before its last statement, that of the platform.
+    crate::chain::bend(world, "DELETE FROM month_statement WHERE account_id = 0").await;
+    let night = outage_of("all", "everyone", span("1405/10/12 00:00", "1405/10/12 01:00"));
+    outage::record(app, night).await.unwrap();
+    let due = async || {
+        let page = availability::touched(app, dey(), AccountId(-1), 9).await.unwrap();
+        page.into_iter().map(|one| one.number).collect::<Vec<_>>()
+    };
+    assert_eq!(due().await, [account]);
+    assert_eq!(availability::freeze(app, dey()).await.unwrap().written, 1);
+    let done = availability::revise_touched(app, dey(), "late logs", "Maryam").await.unwrap();
+    assert_eq!((done.revised, due().await), (1, vec![]));
+    let down = async |account| {
+        let shown = availability::month(app, account, dey()).await.unwrap();
+        shown.written.last().unwrap().totals.down_us
+    };
+    assert_eq!(down(Some(account)).await, down(None).await);
+}
+
 /// A month without any evidence is never met, and one that has not begun is not shown.
 async fn silence_and_strangers_have_no_month(world: &World) {
     let app = &world.app;
@@ -537,6 +564,7 @@ async fn causes_count_unless_the_agreement_excludes_them(world: &World) {
 
 on_both_engines!(
     whom_a_change_touches_is_due_for_review,
+    what_changes_within_a_freeze_is_due_for_review,
     months_that_were_skipped_are_frozen,
     causes_count_unless_the_agreement_excludes_them,
     a_month_is_judged_frozen_once_and_revised_beside_what_was_frozen,
