@@ -75,6 +75,22 @@ impl Session {
         Ok(self.number(sql).await?.unsigned_abs())
     }
 
+    /// Flushes of the server's write-ahead log until now, those for other databases among them.
+    /// What other connections have counted within the last second may be missing.
+    ///
+    /// # Errors
+    /// The server refuses.
+    pub async fn wal_flushes(&self) -> Result<u64> {
+        let version = self.number("SELECT current_setting('server_version_num')::BIGINT").await?;
+        // Since version 18 they are counted with everything else that is read and written.
+        let sql = if version >= 180_000 {
+            "SELECT COALESCE(SUM(fsyncs), 0)::BIGINT FROM pg_stat_io WHERE object = 'wal'"
+        } else {
+            "SELECT wal_sync FROM pg_stat_wal"
+        };
+        Ok(self.number(sql).await?.unsigned_abs())
+    }
+
     /// Disconnects.
     ///
     /// # Errors

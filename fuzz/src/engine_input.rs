@@ -343,7 +343,9 @@ impl World {
                 call_id: format!("call-{}", call.0),
                 target: plain_target(),
                 from_uri: "sip:us@192.0.2.1".into(),
-                had_credentials: tape.coin(),
+                credentials: tape
+                    .coin()
+                    .then(|| Credentials { username: "u".into(), password: "p".into() }),
                 answered: None,
             }))
         } else {

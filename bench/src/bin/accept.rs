@@ -37,10 +37,32 @@ fn main() -> Result<()> {
     let quick = std::env::args().any(|argument| argument == "--quick");
     let (rounds, span) = if quick { (2, ROUND / 3) } else { (ROUNDS, ROUND) };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let ratio = runtime.block_on(on_sqlite(rounds, span))?;
-    runtime.block_on(on_postgres("one", |url| compare_on_postgres(url, rounds, span)))?;
-    verdict(&format!("SQLite: {ratio:.1} times"), ratio >= TARGET, "at least 20 times");
-    Ok(())
+    let ratios = runtime.block_on(on_sqlite(rounds, span))?;
+    ratios.judge("SQLite");
+    runtime.block_on(on_postgres("one", |url| compare_on_postgres(url, rounds, span)))
+}
+
+/// How much better each round was together than alone.
+#[derive(Default)]
+struct Ratios {
+    rates: Vec<f64>,
+    cpu: Vec<f64>,
+}
+
+impl Ratios {
+    fn add(&mut self, alone: &Done, together: &Done) {
+        self.rates.push(together.rate() / alone.rate());
+        self.cpu.push(alone.cpu_each() / together.cpu_each());
+    }
+
+    /// The rate and the CPU of our process, against one transaction a request.
+    fn judge(mut self, engine: &str) {
+        let (rate, cpu) = (median(&mut self.rates), median(&mut self.cpu));
+        let target = "at least 20 times the rate of one transaction a request";
+        verdict(&format!("{engine}: {rate:.1} times"), rate >= TARGET, target);
+        let target = "at most a twentieth of its CPU";
+        verdict(&format!("{engine}: a {cpu:.1}th"), cpu >= TARGET, target);
+    }
 }
 
 /// Who sends what, one entry a client.
@@ -59,7 +81,7 @@ impl Senders {
     }
 }
 
-async fn on_sqlite(rounds: usize, span: Duration) -> Result<f64> {
+async fn on_sqlite(rounds: usize, span: Duration) -> Result<Ratios> {
     let folder = disk::scratch()?;
     let path = folder.path().join("avanak.db");
     let url = format!("sqlite:{}", path.display());
@@ -68,7 +90,7 @@ async fn on_sqlite(rounds: usize, span: Duration) -> Result<f64> {
     say("SQLite: accepts a second");
     say("round  bare loop  each alone   together   ratio to each (bare)   accepts/commit   \
          CPU µs each   together");
-    let mut ratios = Vec::new();
+    let mut ratios = Ratios::default();
     for round in 1..=rounds {
         let (bare_path, first) = (path.clone(), senders.0[0]);
         let bare = tokio::task::spawn_blocking(move || bare_loop(&bare_path, first, span));
@@ -88,12 +110,12 @@ async fn on_sqlite(rounds: usize, span: Duration) -> Result<f64> {
             naive.cpu_each(),
             grouped.cpu_each(),
         ));
-        ratios.push(ratio);
+        ratios.add(&naive, &grouped);
     }
     let audit = db.audit().await?;
     ensure!(audit.violations.is_empty(), "the books do not balance: {:?}", audit.violations);
     db.close().await;
-    Ok(median(&mut ratios))
+    Ok(ratios)
 }
 
 async fn compare_on_postgres(url: String, rounds: usize, span: Duration) -> Result<()> {
@@ -103,6 +125,7 @@ async fn compare_on_postgres(url: String, rounds: usize, span: Duration) -> Resu
     let senders = Senders::create(&db).await?;
     say("PostgreSQL: accepts a second (our CPU only, the server's is not in it)");
     say("round     alone   together   ratio   CPU µs alone   together");
+    let mut ratios = Ratios::default();
     for round in 1..=rounds {
         let naive = naive_postgres(&db, &senders, span).await?;
         let grouped = together(&db, &senders, span).await?;
@@ -114,8 +137,10 @@ async fn compare_on_postgres(url: String, rounds: usize, span: Duration) -> Resu
             naive.cpu_each(),
             grouped.cpu_each(),
         ));
+        ratios.add(&naive, &grouped);
     }
     db.close().await;
+    ratios.judge("PostgreSQL");
     Ok(())
 }
 

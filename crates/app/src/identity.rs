@@ -390,7 +390,7 @@ pub(crate) async fn may_call(
     if !people || !app.settings().identity.required {
         return Ok(true);
     }
-    Ok(store::identity::is_proven(&mut app.read().await?, account, app.now()).await?)
+    Ok(store::identity::was_proven(&mut app.read().await?, account, app.now()).await?)
 }
 
 /// As [`may_call`], of what calls many: a campaign of the account.

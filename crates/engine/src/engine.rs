@@ -28,7 +28,7 @@ use crate::io::{
     TrunkCheck,
 };
 use crate::leg;
-use crate::limits::STRANGERS;
+use crate::limits::{SESSION_MS, STRANGERS};
 use crate::outcome::Cause;
 use crate::playout::{Notice, Wheel};
 use crate::registrar::Registrar;
@@ -119,7 +119,10 @@ impl Engine {
             secret: derive::subkey(&config.fresh_secret, *b"sip."),
             user_agent: config.user_agent.clone(),
             registrar: true,
-            extensions: sip::Extensions::default(),
+            extensions: sip::Extensions {
+                session_expires_s: Some(SESSION_MS / 1_000),
+                ..sip::Extensions::default()
+            },
             limits: sip::Limits {
                 legs,
                 client_transactions: legs.saturating_mul(TRANSACTIONS_PER_CALL),
@@ -407,7 +410,7 @@ impl Engine {
             self.abandoning.insert(call);
         } else {
             self.wires.counters.abandons_refused += 1;
-            self.wires.events.push(Event::Abandoned { call });
+            self.wires.events.push(Event::Abandoned { call, confirmed: false });
         }
     }
 
@@ -502,10 +505,10 @@ impl Engine {
                     round_trip_us: u64::try_from(round_trip).unwrap_or(u64::MAX),
                 });
             }
-            sip::Event::AbandonDone { token } => {
+            sip::Event::AbandonDone { token, confirmed } => {
                 let call = CallKey(token);
                 if self.abandoning.remove(&call) {
-                    self.wires.events.push(Event::Abandoned { call });
+                    self.wires.events.push(Event::Abandoned { call, confirmed });
                 }
             }
         }

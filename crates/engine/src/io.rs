@@ -271,8 +271,8 @@ pub struct AbandonedCall {
     pub target: Target,
     /// Its From URI then.
     pub from_uri: String,
-    /// Its trunk had credentials, so that a second INVITE may have been sent.
-    pub had_credentials: bool,
+    /// Those of its trunk, for a challenge; with them the INVITE may have been sent once more.
+    pub credentials: Option<Credentials>,
     /// Its dialog, when an answer was recorded. Without one the call is cancelled.
     pub answered: Option<DialogSnapshot>,
 }
@@ -523,11 +523,13 @@ pub enum Event {
         /// Which call.
         call: CallKey,
     },
-    /// An abandoned call was cleared, or the peer knew nothing of it, or never replied, or there
-    /// was no room or address to try: nothing more can be done for it.
+    /// An abandoned call was cleared, or that has failed for now and may be tried again.
     Abandoned {
         /// Which call.
         call: CallKey,
+        /// The peer said that it is over, or that it knows nothing of it. Otherwise it never
+        /// replied or refused, or there was no room or address to try: the call may be up.
+        confirmed: bool,
     },
     /// A phone registered, refreshed its registration, or lost its latest contact while an
     /// earlier one is still there: this is where it is called from now on.

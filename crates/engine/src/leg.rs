@@ -85,9 +85,9 @@ pub(crate) fn invite(
 
 /// How to clear a call of an earlier process. `None` when nothing can be sent for it.
 pub(crate) fn abandoned(secret: &[u8; 32], abandoned: AbandonedCall) -> Option<Abandoned> {
-    let token = abandoned.call.0;
+    let (token, credentials) = (abandoned.call.0, abandoned.credentials);
     if let Some(dialog) = abandoned.answered {
-        return Some(Abandoned { token, stage: Stage::Answered(dialog) });
+        return Some(Abandoned { token, stage: Stage::Answered(dialog), credentials });
     }
     let destination = Destination::of(&abandoned.target);
     let Addresses { request_uri, from, to } =
@@ -102,9 +102,11 @@ pub(crate) fn abandoned(secret: &[u8; 32], abandoned: AbandonedCall) -> Option<A
         call_id: usable_call_id(&abandoned.call_id)?,
         local_tag,
         branch,
-        tries: if abandoned.had_credentials { 2 } else { 1 },
+        // It was sent again where the peer wanted a longer session interval (RFC 4028 §6), and
+        // where it wanted credentials.
+        tries: if credentials.is_some() { 3 } else { 2 },
     };
-    Some(Abandoned { token, stage })
+    Some(Abandoned { token, stage, credentials })
 }
 
 /// The OPTIONS of a trunk check (RFC 3261 §11). `None` when a URI is unusable.

@@ -47,6 +47,10 @@ pub const MAX_REGISTRATION_S: u32 = 3_600;
 pub const DEFAULT_REGISTRATION_S: u32 = 600;
 /// The longest a call may last whatever its specification says, milliseconds.
 pub const MAX_CALL_MS: u32 = 4 * 60 * 60 * 1_000;
+/// The session interval that each INVITE asks for (RFC 4028 §7.1), milliseconds: an answered call
+/// of which nothing is heard any more is ended by a peer that keeps to it, at the latest then
+/// (§10).
+pub const SESSION_MS: u32 = 1_800_000;
 /// Calls of one RTP port that are asked whether a packet of an unknown source may be theirs.
 pub const MAX_FOLLOWING: usize = 32;
 /// How long the line stays open after the clip's last frame, so that its tail is heard.

@@ -223,7 +223,7 @@ impl Node {
                     call.cancelled = true;
                     self.commands.push((call.shard, Command::HangUp { call: key }));
                 }
-                Stage::Placed { .. } | Stage::Abandoned { .. } => {}
+                Stage::Placed { .. } | Stage::Abandoned(_) => {}
             }
         }
     }
@@ -302,9 +302,9 @@ impl Node {
     fn on_prepared(&mut self, now: Moment, key: CallKey, result: Result<Prepared, Failure>) {
         self.under_way.preparations = self.under_way.preparations.saturating_sub(1);
         let Some(call) = self.calls.get_mut(&key) else { return };
-        if matches!(call.stage, Stage::Abandoned { .. }) {
+        if matches!(call.stage, Stage::Abandoned(_)) {
             let contact = result.ok().and_then(|prepared| prepared.contact).flatten();
-            self.hang_up_abandoned(key, contact.as_ref());
+            self.hang_up_abandoned(now, key, contact.as_ref());
             return;
         }
         let prepared = match result {

@@ -5,10 +5,14 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use app::dialing::Company;
 use domain::AccountId;
-use domain::dialer::share::Share;
 use domain::dialer::trunk::NumberFormat;
+use engine::limits::SESSION_MS;
 use engine::{Codec, Credentials, Hop, Located, MachineDetection, Srtp};
+
+/// 64·T1 (RFC 3261 §17.1.1.2), for how long a peer repeats what nobody hears, milliseconds.
+const UNHEARD_MS: i64 = 32_000;
 
 /// A node's settings.
 #[derive(Debug, Clone)]
@@ -23,6 +27,8 @@ pub struct NodeConfig {
     pub phones: Caps,
     /// The host part of our own URIs (`sip:caller@HOST`), and what makes a Call-ID ours.
     pub host: String,
+    /// The port in our Via, as it is configured.
+    pub sip_port: u16,
     /// How long a phone may ring, milliseconds.
     pub ring_timeout_ms: u32,
     /// Whether it is found out who answered, and what is done about machines.
@@ -33,17 +39,21 @@ pub struct NodeConfig {
     /// How long a number is left alone after a call to it, so that the far end has seen the old
     /// call's end before the new INVITE comes, milliseconds.
     pub number_rest_ms: i64,
-    /// How long a number stays excluded while a call that a killed process left behind is being
-    /// ended and nothing is heard of it, milliseconds.
-    pub abandon_ms: i64,
+    /// How long a call that a killed process left behind unanswered may be up while nobody says
+    /// that it is over, milliseconds: the network lets a phone ring for three minutes at most
+    /// (RFC 3261 §16.6 step 11, timer C), and who answers then hangs up when nothing acknowledges
+    /// that for 64·T1 (§13.3.1.4). Its number is not called until then.
+    pub unanswered_ms: i64,
     /// How often the table of waiting jobs is read even if nobody woke us, milliseconds.
     pub reread_ms: i64,
     /// How often this epoch's open attempts are compared with the calls in hand, milliseconds. What
     /// is unknown twice in a row was leased by a request that died, and goes back to the queue.
     pub reconcile_ms: i64,
-    /// How long another node's lease must have ended before its open calls are settled without it,
-    /// milliseconds. Longer than any call, so that none of them can be up any more; for a secure
-    /// call, the time that both may talk comes on top.
+    /// How long a call that may have been answered may be up while nobody says that it is over,
+    /// milliseconds: for the session interval that it was placed with, after which the far end
+    /// hangs up (RFC 4028 §10), and 64·T1 for its BYE; for a secure call, the time that both may
+    /// talk comes on top. Until then no number of a killed process's call is called, and calls of
+    /// a node that is gone are not settled without it, counted from the end of its lease.
     pub orphan_after_ms: i64,
     /// How long the stories of attempts are kept, milliseconds; `None` keeps them for ever.
     pub ladder_keep_ms: Option<i64>,
@@ -53,6 +63,14 @@ pub struct NodeConfig {
     pub batch_max: usize,
     /// Room for encoded clips, bytes.
     pub clip_cache_bytes: usize,
+}
+
+impl NodeConfig {
+    /// Where we are reached: with another host, calls have other Call-IDs, and with another port,
+    /// CANCELs match nothing.
+    pub(crate) fn reached_at(&self) -> String {
+        format!("{}:{}", self.host, self.sip_port)
+    }
 }
 
 /// A route to the telephone network.
@@ -177,10 +195,14 @@ pub struct Caps {
 }
 
 impl Caps {
-    /// The part of one of the nodes that have them together: all of both, or nothing.
-    pub(crate) fn part(self, share: Option<Share>) -> Self {
-        let of = |cap| share.map_or(0, |share| share.of(cap));
-        let (max_channels, max_cps) = (of(self.max_channels), of(self.max_cps));
+    /// The part of one of the nodes that have them together, of this trunk: some of both, or
+    /// nothing. Without company that is known, it is nothing.
+    pub(crate) fn part(self, trunk: &str, company: Option<&Company>) -> Self {
+        let part = company.map(|Company { share, others, .. }| {
+            let max_channels = share.of_channels(self.max_channels, trunk, others);
+            (max_channels, share.of(self.max_cps))
+        });
+        let (max_channels, max_cps) = part.unwrap_or_default();
         let none = max_channels == 0 || max_cps == 0;
         if none { Self { max_channels: 0, max_cps: 0 } } else { Self { max_channels, max_cps } }
     }
@@ -195,14 +217,15 @@ impl Default for NodeConfig {
             trunks: Vec::new(),
             phones: Caps { max_channels: 100, max_cps: 20 },
             host: String::from("avanak.invalid"),
+            sip_port: 5060,
             ring_timeout_ms: 45_000,
             machine_detection: None,
             lease_ms: 15_000,
             number_rest_ms: 1_000,
-            abandon_ms: 40_000,
+            unanswered_ms: 180_000 + UNHEARD_MS,
             reread_ms: 5_000,
             reconcile_ms: 30_000,
-            orphan_after_ms: 15 * 60 * 1000,
+            orphan_after_ms: i64::from(SESSION_MS) + UNHEARD_MS,
             ladder_keep_ms: Some(90 * 24 * 60 * 60 * 1000),
             waiting_max: 50_000,
             batch_max: 500,

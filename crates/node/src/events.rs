@@ -23,7 +23,7 @@ impl Node {
                 }
                 Event::Answered { call, .. } => self.show(now, call, Status::Answered),
                 Event::Ended { call, outcome } => self.on_ended(now, shard, call, &outcome),
-                Event::Abandoned { call } => self.end_abandoned(call, now),
+                Event::Abandoned { call, confirmed } => self.on_abandoned(now, call, confirmed),
                 Event::FirstAudio { .. }
                 | Event::Progress { .. }
                 | Event::Incoming { .. }
@@ -97,17 +97,5 @@ impl Node {
                 self.settlements.push(Unsettled::new(key, shard, *ended).resting(rests_until));
             }
         }
-    }
-
-    /// An abandoned call is ended on the wire, or we stop waiting for that: it is settled and its
-    /// number is free.
-    pub(crate) fn end_abandoned(&mut self, key: CallKey, now: Moment) {
-        let Some(call) = self.calls.get(&key) else { return };
-        let Stage::Abandoned { ended, .. } = &call.stage else { return };
-        let unsettled = Unsettled::new(key, call.shard, (**ended).clone());
-        let unsettled = unsettled.resting(self.rests_until(now));
-        self.calls.remove(&key);
-        self.abandoned.retain(|(_, other)| *other != key);
-        self.settlements.push(unsettled);
     }
 }

@@ -5,12 +5,11 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use app::dialing::{NodeStamp, PHONES, ReadyJob};
+use app::dialing::{Company, NodeStamp, PHONES, ReadyJob};
 use app::ports::{Dispatch, Reservation};
 use domain::dialer::health::{Condition, Entry, Health, TrunkFailure};
 use domain::dialer::pacing::Lane;
 use domain::dialer::route::trunks_for;
-use domain::dialer::share::Share;
 use domain::{Callee, Destination, Timestamp};
 
 use crate::config::{NodeConfig, Trunk};
@@ -44,8 +43,8 @@ struct State {
     now: Option<Moment>,
     /// The registered phones stand first, then the trunks.
     lines: Vec<Line>,
-    /// What this node may take of trunks that it shares; nothing before the others know of it.
-    share: Option<Share>,
+    /// With whom this node shares trunks; it takes nothing of them before the others know of it.
+    company: Option<Company>,
     /// The ways that calls were found to have: each a list of lines, to be tried in turn.
     routes: Vec<Vec<usize>>,
     busy: BTreeMap<Callee, Busy>,
@@ -175,9 +174,9 @@ impl Gate {
         self.state().stamp = stamp;
     }
 
-    /// Says what may be taken of trunks that other nodes use, too.
-    pub(crate) fn set_share(&self, share: Option<Share>) {
-        self.state().set_share(share);
+    /// Says who uses trunks, too, once they know of this node.
+    pub(crate) fn share_with(&self, company: Option<&Company>) {
+        self.state().share_with(company);
     }
 
     /// Tells the time and forgets the numbers that have rested.
@@ -357,14 +356,14 @@ impl State {
         for trunk in trunks {
             let known = self.lines.iter().position(|line| line.name == trunk.name);
             let line = known.unwrap_or_else(|| self.place_for(trunk));
-            self.lines[line].become_trunk(trunk, self.share);
+            self.lines[line].become_trunk(trunk, self.company.as_ref());
         }
     }
 
-    fn set_share(&mut self, share: Option<Share>) {
-        if self.share != share {
-            self.share = share;
-            self.lines.iter_mut().for_each(|line| line.take_share(share));
+    fn share_with(&mut self, company: Option<&Company>) {
+        if self.company.as_ref() != company {
+            self.company = company.cloned();
+            self.lines.iter_mut().for_each(|line| line.take_part(company));
         }
     }
 

@@ -24,7 +24,7 @@ impl Heartbeat {
     /// A lease taken at `now` for `lease_ms` by a node that has no company.
     pub(crate) fn new(now: Moment, lease_ms: i64) -> Self {
         let lease_us = lease_ms.max(30).saturating_mul(1000);
-        let company = Company { share: Share::WHOLE, joined_at: now.wall };
+        let company = Company { share: Share::WHOLE, joined_at: now.wall, others: Vec::new() };
         let next_try = now.steady.plus_us(lease_us / 3);
         Self { lease_us, renewed: now, next_try, lost: false, company }
     }
@@ -39,12 +39,13 @@ impl Heartbeat {
         self.company.share != Share::WHOLE
     }
 
-    /// What it may take of what all nodes have together. One that has just come takes nothing
-    /// before each of the others has renewed its lease, and so knows of it, or stopped dialling.
-    pub(crate) fn share(&self, now: Moment) -> Option<Share> {
-        let Company { share, joined_at } = self.company;
-        let known = !self.has_company() || now.wall.us_since(joined_at) >= self.lease_us / 3 * 2;
-        known.then_some(share)
+    /// With whom it has what all nodes have together. One that has just come takes nothing of that
+    /// before each of the others has renewed its lease, and so knows of it, or stopped dialling,
+    /// and before it has looked what calls they have since then.
+    pub(crate) fn company(&self) -> Option<&Company> {
+        let age_us = self.renewed.wall.us_since(self.company.joined_at);
+        let known = !self.has_company() || age_us >= self.lease_us / 3 * 2;
+        known.then_some(&self.company)
     }
 
     /// Until when a renewal at `now` should hold.
@@ -100,24 +101,31 @@ mod tests {
     use super::*;
 
     const START: Moment = Moment { wall: Timestamp(1_000_000_000), steady: Timestamp(0) };
-    const ALONE: Company = Company { share: Share::WHOLE, joined_at: START.wall };
+    const ALONE: Company = with(Share::WHOLE, START);
+
+    const fn with(share: Share, joined: Moment) -> Company {
+        Company { share, joined_at: joined.wall, others: Vec::new() }
+    }
 
     /// The others find a new node when they renew, a third of a lease after it came, and stop
     /// dialling when they cannot for two thirds: then, and not before, they keep to their parts.
     #[test]
     fn a_node_that_has_just_come_takes_nothing_yet() {
         let mut heartbeat = Heartbeat::new(START, 15_000);
-        assert_eq!(heartbeat.share(START), Some(Share::WHOLE));
+        assert_eq!(heartbeat.company(), Some(&ALONE));
         let second = Share { place: 1, nodes: 2 };
-        heartbeat.meet(Company { share: second, joined_at: START.wall });
-        assert_eq!(heartbeat.share(START.plus_us(9_999_999)), None);
-        assert_eq!(heartbeat.share(START.plus_us(10_000_000)), Some(second));
+        heartbeat.meet(with(second, START));
+        assert_eq!(heartbeat.company(), None);
+        heartbeat.renewed(START.plus_us(9_999_999), with(second, START));
+        assert_eq!(heartbeat.company(), None);
+        heartbeat.renewed(START.plus_us(10_000_000), with(second, START));
+        assert_eq!(heartbeat.company(), Some(&with(second, START)));
         // Whoever renews after a gap has come anew, and who is left alone waits for nobody.
         let later = START.plus_us(60_000_000);
-        heartbeat.renewed(later, Company { share: second, joined_at: later.wall });
-        assert_eq!(heartbeat.share(later), None);
-        heartbeat.renewed(later, Company { share: Share::WHOLE, joined_at: later.wall });
-        assert_eq!(heartbeat.share(later), Some(Share::WHOLE));
+        heartbeat.renewed(later, with(second, later));
+        assert_eq!(heartbeat.company(), None);
+        heartbeat.renewed(later, with(Share::WHOLE, later));
+        assert_eq!(heartbeat.company(), Some(&with(Share::WHOLE, later)));
     }
 
     #[test]

@@ -85,9 +85,25 @@ pub(crate) enum Stage {
     Prepared { clip: Arc<Clip>, target: Target, second: Option<Target>, server: Option<Hop> },
     /// The engine has it.
     Placed { started: Moment, server: Option<Hop> },
-    /// A killed process left it behind; it is ended, by this dialog if it was answered, and then
-    /// settled like this.
-    Abandoned { dialog: Option<Arc<DialogSnapshot>>, ended: Box<EndedCall> },
+    /// A killed process left it behind; it is ended on the wire, and settled when it is over.
+    Abandoned(Box<Abandoned>),
+}
+
+/// A call that a killed process left behind. Its attempt stays open, and so nobody calls its
+/// number, until the far end has said that it is over, or until it cannot be up any more.
+pub(crate) struct Abandoned {
+    /// Its dialog, if it was answered: it is hung up by that, else cancelled.
+    pub(crate) dialog: Option<Arc<DialogSnapshot>>,
+    /// How it is settled.
+    pub(crate) ended: Box<EndedCall>,
+    /// Whether the far end can say that all of it is over: what is on record names it.
+    pub(crate) certain: bool,
+    /// Of how many servers that may have it none has.
+    pub(crate) not_at: usize,
+    /// When it cannot be up any more, by the steady clock.
+    pub(crate) over_at: Timestamp,
+    /// When it is looked at next.
+    pub(crate) look_at: Timestamp,
 }
 
 impl Second {

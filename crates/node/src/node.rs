@@ -45,7 +45,7 @@ pub struct Node {
     pub(crate) calls: BTreeMap<CallKey, Call>,
     /// Prepared calls in the order in which they may be dialled.
     pub(crate) to_dial: VecDeque<CallKey>,
-    /// Calls of a killed process that are being ended, by when we stop waiting for that.
+    /// Calls of a killed process that are being ended, by when they are looked at next.
     pub(crate) abandoned: BTreeSet<(Timestamp, CallKey)>,
     pub(crate) settlements: Settlements,
     /// Attempts whose sends go back to the queue.
@@ -255,12 +255,12 @@ impl Node {
     pub fn step(&mut self, now: Moment) -> Steps {
         self.gate.tick(now);
         let leads = self.may_start(now);
-        self.gate.set_share(self.heartbeat.share(now));
+        self.gate.share_with(self.heartbeat.company());
         self.gate.lead(leads.then_some(self.stamp));
         self.take_arrivals(now);
         self.line.tick(now.wall);
         self.take_expired(now);
-        self.give_up_abandoned(now);
+        self.look_after_abandoned(now);
         self.watch_trunks(now);
         let pace_at = self.choose(now);
         let wire_at = self.dial(now);

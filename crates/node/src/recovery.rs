@@ -11,6 +11,9 @@
 //! | ended | settled exactly as it ended |
 //! | dialled or ringing | never called again: cancelled, `NetworkFailure`, no charge |
 //! | answered | never called again: hung up, charged for what was recorded as heard |
+//!
+//! What may be up at the far end keeps its attempt, and with it its number, until the far end has
+//! said that it is over, or until it cannot be up any more.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -21,13 +24,18 @@ use domain::dialer::disposition::{NODE_LOST, PROCESS_LOST};
 use domain::{Callee, Destination, Disposition, Status, Timestamp};
 use engine::{CallKey, Command, DialogSnapshot, Recovered, Target};
 
-use crate::live::{Call, Stage, Terms, key};
+use crate::live::{Abandoned, Call, Stage, Terms, key};
 use crate::moment::Moment;
 use crate::node::{Node, Return};
 use crate::recorder::{Phase, RecordedCall, Recorder, SlotError, SlotFile};
+use crate::servers::Marks;
 use crate::settle::{Judgement, Unsettled, Verdict, decided, judgement, told, verdict};
 use crate::spec;
 use crate::work::Task;
+
+/// How soon a call is tried to be ended again whose far end did not say that it is over,
+/// milliseconds.
+const END_AGAIN_MS: i64 = 5_000;
 
 /// What to do with an open attempt.
 #[derive(Debug)]
@@ -44,6 +52,11 @@ pub(crate) enum Remedy {
         dialog: Option<Arc<DialogSnapshot>>,
         /// How it is settled.
         ended: Box<EndedCall>,
+        /// What the far end says of it is the truth. It knows nothing of a call that was placed
+        /// under names which are not on record, nor of a second leg.
+        certain: bool,
+        /// It may have been answered.
+        answered: bool,
     },
 }
 
@@ -65,13 +78,17 @@ pub(crate) fn remedy(
     };
     match recorded {
         None if complete => Remedy::NotSent,
-        None | Some(Phase::Dialled | Phase::Ringing) => {
-            Remedy::Abandon { dialog: None, ended: lost(Disposition::NetworkFailure, 0) }
+        None | Some(Phase::Unknown | Phase::Dialled | Phase::Ringing) => {
+            let certain = matches!(recorded, Some(Phase::Dialled | Phase::Ringing));
+            let ended = lost(Disposition::NetworkFailure, 0);
+            Remedy::Abandon { dialog: None, ended, certain, answered: !certain }
         }
         Some(Phase::Answered { dialog, heard_ms }) => {
             let whole = terms.is_whole(heard_ms);
             let disposition = if whole { Disposition::Delivered } else { Disposition::HeardInPart };
-            Remedy::Abandon { dialog, ended: lost(disposition, heard_ms) }
+            let certain = dialog.is_some() && open.second.is_none();
+            let ended = lost(disposition, heard_ms);
+            Remedy::Abandon { dialog, ended, certain, answered: true }
         }
         Some(Phase::Ended(outcome)) => {
             // What else was heard of the trunk meanwhile is not known any more.
@@ -87,7 +104,7 @@ pub(crate) fn remedy(
 
 fn how_far(recorded: Option<&Phase>) -> Recovered {
     match recorded {
-        None => Recovered::Unrecorded,
+        None | Some(Phase::Unknown) => Recovered::Unrecorded,
         Some(Phase::Dialled) => Recovered::Dialled,
         Some(Phase::Ringing) => Recovered::Ringing,
         Some(Phase::Answered { .. }) => Recovered::Answered,
@@ -111,6 +128,8 @@ impl Node {
         recorder: &mut Recorder<F>,
     ) -> Result<(), Failure> {
         let taken = self.stamp;
+        let at = self.config.reached_at();
+        let by_name = recorder.was_at(&at);
         let found = recorder.take_found();
         let mut records: BTreeMap<CallKey, Phase> =
             found.into_iter().map(|recorded| (recorded.call, recorded.phase)).collect();
@@ -125,7 +144,12 @@ impl Node {
         });
         for open in open {
             let call = key(open.attempt);
-            let (shard, recorded) = (self.shard_of(call), records.remove(&call));
+            let (shard, mut recorded) = (self.shard_of(call), records.remove(&call));
+            if !by_name && matches!(recorded, Some(Phase::Dialled | Phase::Ringing)) {
+                // Whoever is asked to cancel it knows it by another name.
+                recorder.forget(call).map_err(recorder_failed)?;
+                recorded = Some(Phase::Unknown);
+            }
             let unrecorded = recorded.is_none();
             let shown = recorded.as_ref().map_or(Status::Calling, Phase::status);
             let leased = NodeStamp { node: open.node, epoch: open.epoch };
@@ -145,18 +169,21 @@ impl Node {
                     self.stats.recovered += 1;
                     self.settlements.push(Unsettled::new(call, shard, *ended));
                 }
-                Remedy::Abandon { dialog, ended } => {
+                Remedy::Abandon { dialog, ended, certain, answered } => {
                     if unrecorded {
-                        let recorded = RecordedCall { call, phase: Phase::Dialled };
+                        let recorded = RecordedCall { call, phase: Phase::Unknown };
                         recorder.adopt(&recorded).map_err(recorder_failed)?;
                     }
                     self.app.live().set(open.attempt.quick_send, shown);
                     self.stats.recovered += 1;
-                    self.abandon(now, &open, shard, Stage::Abandoned { dialog, ended });
+                    let over_at = now.steady.plus_ms(self.up_ms(&open, answered));
+                    let (not_at, look_at) = (0, over_at);
+                    let left = Abandoned { dialog, ended, certain, not_at, over_at, look_at };
+                    self.abandon(now, &open, shard, left);
                 }
             }
         }
-        recorder.begin_epoch(taken).map_err(recorder_failed)
+        recorder.begin_epoch(taken, &at).map_err(recorder_failed)
     }
 
     /// Ends what other nodes left open and will not end themselves: their lease ended so long ago
@@ -185,18 +212,27 @@ impl Node {
         }
     }
 
-    /// Whether a call of a node whose lease ended then may be up still: two people may talk for
-    /// longer than any message plays.
+    /// Whether a call of a node whose lease ended then may be up still.
     fn may_be_up(&self, open: &OpenAttempt, lease_until: Timestamp, now: Moment) -> bool {
+        now.wall < lease_until.plus_ms(self.up_ms(open, true))
+    }
+
+    /// How long a call may be up that nobody of ours has in hand, milliseconds: two people may talk
+    /// for longer than any message plays.
+    fn up_ms(&self, open: &OpenAttempt, answered: bool) -> i64 {
+        if !answered {
+            return self.config.unanswered_ms;
+        }
         let talk_ms = if open.second.is_some() { i64::from(open.clip_ms) } else { 0 };
-        now.wall < lease_until.plus_ms(self.config.orphan_after_ms.saturating_add(talk_ms))
+        self.config.orphan_after_ms.saturating_add(talk_ms)
     }
 
     /// Takes a call of a killed process in hand, to end it on the wire.
-    fn abandon(&mut self, now: Moment, open: &OpenAttempt, shard: usize, stage: Stage) {
+    fn abandon(&mut self, now: Moment, open: &OpenAttempt, shard: usize, left: Abandoned) {
         let callee = Callee::of((open.account, open.sandbox), &open.destination);
         let room = self.gate.occupy(&callee, &open.trunk);
         let call = key(open.attempt);
+        self.abandoned.insert((left.look_at, call));
         let held = Call {
             attempt: open.attempt,
             shard,
@@ -208,44 +244,121 @@ impl Node {
             second: None,
             terms: Terms::of_open(open),
             dial_by: open.expires_at,
-            stage,
+            stage: Stage::Abandoned(Box::new(left)),
             cancelled: false,
             room: room.map(|room| Box::new(room) as Box<dyn Send>),
         };
         self.calls.insert(call, held);
-        let deadline = now.steady.plus_us(self.config.abandon_ms.saturating_mul(1000));
-        self.abandoned.insert((deadline, call));
-        match &open.destination {
-            Destination::Number(_) => self.hang_up_abandoned(call, None),
+        self.try_to_end(now, call);
+    }
+
+    /// Tries to end a call of a killed process on the wire.
+    fn try_to_end(&mut self, now: Moment, key: CallKey) {
+        let Some(call) = self.calls.get(&key) else { return };
+        match &call.destination {
+            Destination::Number(_) => self.hang_up_abandoned(now, key, None),
             Destination::Extension(extension) => {
-                let phone = Some((open.account, extension.clone()));
+                let phone = Some((call.account, extension.clone()));
                 let codecs = Vec::new();
-                self.preparations.push_back(Task::Prepare { call, blob: None, codecs, phone });
+                let prepare = Task::Prepare { call: key, blob: None, codecs, phone };
+                self.preparations.push_back(prepare);
             }
         }
     }
 
     /// Tells the engine to end a call of a killed process. A phone that had not answered and whose
-    /// contact is not known any more cannot be reached: its call ends by itself at the deadline.
-    pub(crate) fn hang_up_abandoned(&mut self, key: CallKey, contact: Option<&PhoneContact>) {
-        let Some(call) = self.calls.get_mut(&key) else { return };
-        let Stage::Abandoned { dialog, .. } = &mut call.stage else { return };
-        let dialog = dialog.take();
+    /// contact is not known now, or a trunk that is not there, is looked for again.
+    pub(crate) fn hang_up_abandoned(
+        &mut self,
+        now: Moment,
+        key: CallKey,
+        contact: Option<&PhoneContact>,
+    ) {
+        let Some(call) = self.calls.get(&key) else { return };
+        let Stage::Abandoned(left) = &call.stage else { return };
         let target = match (&call.destination, contact) {
             (Destination::Number(number), _) => {
                 let trunk = spec::trunk(&self.config, &call.trunk);
                 trunk.and_then(|trunk| {
-                    let server = self.marks.choose(trunk, key, Timestamp(0))?;
-                    Some(spec::trunk_target(trunk, server, number))
+                    let servers = Marks::all(trunk, key);
+                    let server = servers.get(left.not_at).or(servers.last())?;
+                    Some(spec::trunk_target(trunk, *server, number))
                 })
             }
             (Destination::Extension(_), Some(contact)) => spec::phone_target(contact),
             // What is sent within a dialog goes where the dialog says.
-            (Destination::Extension(_), None) => dialog.as_deref().map(dialog_target),
+            (Destination::Extension(_), None) => left.dialog.as_deref().map(dialog_target),
         };
-        let Some(target) = target else { return };
+        let Some(target) = target else { return self.look_again(now, key) };
+        let dialog = left.dialog.clone();
         let abandoned = spec::abandoned_call(&self.config, call, target, dialog);
         self.commands.push((call.shard, Command::Abandon(Box::new(abandoned))));
+    }
+
+    /// The engine has ended an abandoned call on the wire, as its far end confirmed, or has not.
+    pub(crate) fn on_abandoned(&mut self, now: Moment, key: CallKey, confirmed: bool) {
+        let Some(call) = self.calls.get_mut(&key) else { return };
+        let Stage::Abandoned(left) = &mut call.stage else { return };
+        let trunk = spec::trunk(&self.config, &call.trunk);
+        if trunk.is_some_and(|trunk| trunk.sandbox) {
+            // It reached nobody, and what answered it was a part of the process that died.
+            return self.end_abandoned(now, key);
+        }
+        if !confirmed {
+            return self.look_again(now, key);
+        }
+        if !left.certain {
+            return;
+        }
+        // It was cancelled at one server of its trunk, and another one may have got it.
+        left.not_at += 1;
+        let of_trunk = matches!(call.destination, Destination::Number(_)) && left.dialog.is_none();
+        let trunk = trunk.filter(|_| of_trunk);
+        let servers = trunk.map_or(1, |trunk| Marks::all(trunk, key).len());
+        if left.not_at < servers {
+            self.try_to_end(now, key);
+        } else {
+            self.end_abandoned(now, key);
+        }
+    }
+
+    /// Has an abandoned call looked at again after a while.
+    fn look_again(&mut self, now: Moment, key: CallKey) {
+        let Some(call) = self.calls.get_mut(&key) else { return };
+        let Stage::Abandoned(left) = &mut call.stage else { return };
+        self.abandoned.remove(&(left.look_at, key));
+        left.look_at = left.over_at.min(now.steady.plus_ms(END_AGAIN_MS));
+        self.abandoned.insert((left.look_at, key));
+    }
+
+    /// Tries again to end the calls whose far end did not say that they are over, and waits no
+    /// longer for those that cannot be up.
+    pub(crate) fn look_after_abandoned(&mut self, now: Moment) {
+        while let Some(&(look_at, key)) =
+            self.abandoned.first().filter(|(look_at, _)| *look_at <= now.steady)
+        {
+            self.abandoned.remove(&(look_at, key));
+            let Some(call) = self.calls.get_mut(&key) else { continue };
+            let Stage::Abandoned(left) = &mut call.stage else { continue };
+            if left.over_at <= now.steady {
+                self.end_abandoned(now, key);
+                continue;
+            }
+            left.look_at = left.over_at;
+            self.abandoned.insert((left.look_at, key));
+            self.try_to_end(now, key);
+        }
+    }
+
+    /// An abandoned call is over: it is settled and its number is free.
+    fn end_abandoned(&mut self, now: Moment, key: CallKey) {
+        let Some(call) = self.calls.get(&key) else { return };
+        let Stage::Abandoned(left) = &call.stage else { return };
+        let unsettled = Unsettled::new(key, call.shard, (*left.ended).clone());
+        let unsettled = unsettled.resting(self.rests_until(now));
+        self.abandoned.remove(&(left.look_at, key));
+        self.calls.remove(&key);
+        self.settlements.push(unsettled);
     }
 }
 

@@ -32,6 +32,11 @@ impl Marks {
         first.or_else(|| order.iter().min_by_key(|hop| until(hop))).copied()
     }
 
+    /// The servers that may have got a call, each once.
+    pub(crate) fn all(trunk: &Trunk, call: CallKey) -> Vec<Hop> {
+        locate::order(&trunk.servers, chance(call.0))
+    }
+
     /// Whether a trunk of several servers has one that is not known to be dead.
     pub(crate) fn has_another(&self, trunk: &Trunk, steady: Timestamp) -> bool {
         let dead = |hop: &Hop| self.dead.get(hop).is_some_and(|until| *until > steady);

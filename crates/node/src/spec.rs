@@ -186,7 +186,7 @@ pub(crate) fn abandoned_call(
         call_id: call_id(call.attempt, &config.host),
         target,
         from_uri: from_uri(config, trunk, call),
-        had_credentials: trunk.is_some_and(|trunk| trunk.credentials.is_some()),
+        credentials: credentials(trunk),
         answered: dialog.map(Arc::unwrap_or_clone),
     }
 }

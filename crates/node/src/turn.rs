@@ -410,16 +410,6 @@ impl Node {
         next
     }
 
-    /// Stops waiting for calls that nobody could end in time.
-    pub(crate) fn give_up_abandoned(&mut self, now: Moment) {
-        while let Some(&(deadline, key)) =
-            self.abandoned.first().filter(|(deadline, _)| *deadline <= now.steady)
-        {
-            self.abandoned.remove(&(deadline, key));
-            self.end_abandoned(key, now);
-        }
-    }
-
     /// What is asked of the database now: one request of each kind at a time.
     pub(crate) fn order_work(&mut self, now: Moment) -> Vec<Work> {
         let mut tasks = Vec::new();

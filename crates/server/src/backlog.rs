@@ -201,7 +201,7 @@ mod tests {
             Event::Dialling { call },
             Event::Ringing { call },
             Event::FirstAudio { call },
-            Event::Abandoned { call },
+            Event::Abandoned { call, confirmed: true },
         ]
     }
 
@@ -232,7 +232,7 @@ mod tests {
         assert_eq!(backlog.dropped(), 7 * CALLS - late.len() as u64);
         let told = late.iter().filter_map(|event| match event {
             Event::Dialling { call } => Some((call.0, "begins")),
-            Event::Abandoned { call } => Some((call.0, "ends")),
+            Event::Abandoned { call, .. } => Some((call.0, "ends")),
             _ => None,
         });
         let expected = (1..=CALLS).flat_map(|call| [(call, "begins"), (call, "ends")]);

@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 use crate::rounds;
 
 /// How often it is looked whether an audit is due.
-const EVERY: Duration = Duration::from_mins(1);
+const EVERY: Duration = Duration::from_mins(10);
 
 /// How soon one is tried again that failed.
 const AGAIN_AFTER: Duration = Duration::from_secs(20);

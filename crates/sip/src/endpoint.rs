@@ -119,8 +119,8 @@ pub struct Endpoint {
     dialogs: BTreeMap<Key, LegId>,
     requests: BTreeMap<RequestId, Pending>,
     sources: Sources,
-    /// Tokens of abandoned calls and how many of their legs are still being ended.
-    abandons: BTreeMap<u64, u8>,
+    /// Abandoned calls that are being ended, by their tokens.
+    abandons: BTreeMap<u64, abandon::Ending>,
     last_id: u64,
     /// Whether [`Outputs::traces`] is wanted.
     traces: bool,
@@ -243,6 +243,7 @@ impl Endpoint {
                 Owner::Leg(leg) => self.leg_heard(now, leg, &response, out),
                 Owner::Change(leg) => self.change_heard(now, leg, &response, out),
                 Owner::Prack(leg) => self.prack_heard(now, leg, &response, out),
+                Owner::Cancel(leg) if response.code == 481 => self.not_there(now, leg),
                 Owner::Cancel(leg) if response.code >= 300 => self.cancel_unheard(now, leg, out),
                 Owner::Request(id) => self.request_done(now, id, Ok(response), out),
                 Owner::Cancel(_) | Owner::Nobody => {}
@@ -317,7 +318,8 @@ impl Endpoint {
     }
 
     /// Ends a call that a former life of this program began. Answered with
-    /// [`Event::AbandonDone`], at the latest after about 64 s; no other event comes of it.
+    /// [`Event::AbandonDone`], at the latest after about 64 s, which says whether the peer
+    /// confirmed it; no other event comes of it.
     ///
     /// # Errors
     /// [`Full`] as for [`Endpoint::invite`].

@@ -281,24 +281,8 @@ pub async fn find(reads: &mut impl Queries, id: i64) -> Result<Option<Kept>> {
     }
 }
 
-/// Whether it is proven at a moment who the owner of an account is.
-///
-/// # Errors
-/// [`crate::Error::Unavailable`].
-pub async fn is_proven(
-    reads: &mut impl Queries,
-    account: AccountId,
-    at: Timestamp,
-) -> Result<bool> {
-    let sql = "SELECT c.id AS id FROM identity_case c
-               JOIN identity_step s ON s.case_id = c.id AND s.step = 'verified'
-               WHERE c.account_id = $1 AND c.state = 'verified'
-                     AND (s.until_us IS NULL OR s.until_us > $2)
-               LIMIT 1";
-    Ok(reads.query_opt(sql, values![account, at]).await?.is_some())
-}
-
-/// Whether it was proven at a moment that has passed: what was revoked later counts until then.
+/// Whether it is or was proven at a moment who the owner of an account is: what was revoked later
+/// counts until then.
 ///
 /// # Errors
 /// [`crate::Error::Unavailable`].

@@ -145,6 +145,27 @@ fn line(row: &Row) -> Result<Option<Line>> {
     }))
 }
 
+/// What the balance of the account $1 has changed by since a moment: one of the parameters.
+macro_rules! since {
+    ($moment:literal) => {
+        concat!(
+            "(SELECT CAST(COALESCE(SUM(amount_rials), 0) AS BIGINT) FROM entry
+              WHERE account_id = $1 AND at_us >= ",
+            $moment,
+            ") - (SELECT CAST(COALESCE(SUM(charge_rials), 0) AS BIGINT) FROM outcome
+                  WHERE account_id = $1 AND ended_at_us >= ",
+            $moment,
+            ") - (SELECT CAST(COALESCE(SUM(charge_rials), 0) AS BIGINT) FROM sms
+                  WHERE account_id = $1 AND charge_rials > 0 AND ended_at_us >= ",
+            $moment,
+            ") + (SELECT CAST(COALESCE(SUM(amount_rials), 0) AS BIGINT) FROM refund
+                  WHERE account_id = $1 AND at_us >= ",
+            $moment,
+            ")"
+        )
+    };
+}
+
 /// The lines of the account $1 behind the place ($3, $4, $5) until before $2, at most $6: of each
 /// source no more than that, by its index.
 macro_rules! lines {
@@ -204,23 +225,11 @@ pub const PAGE: &str = concat!(
     part AS (",
     lines!(),
     "), sums AS (
-        SELECT
-            (SELECT CAST(COALESCE(SUM(amount_rials), 0) AS BIGINT) FROM entry
-             WHERE account_id = $1 AND at_us >= $7)
-            - (SELECT CAST(COALESCE(SUM(charge_rials), 0) AS BIGINT) FROM outcome
-               WHERE account_id = $1 AND ended_at_us >= $7)
-            - (SELECT CAST(COALESCE(SUM(charge_rials), 0) AS BIGINT) FROM sms
-               WHERE account_id = $1 AND charge_rials > 0 AND ended_at_us >= $7)
-            + (SELECT CAST(COALESCE(SUM(amount_rials), 0) AS BIGINT) FROM refund
-               WHERE account_id = $1 AND at_us >= $7) AS since_from,
-            (SELECT CAST(COALESCE(SUM(amount_rials), 0) AS BIGINT) FROM entry
-             WHERE account_id = $1 AND at_us >= $2)
-            - (SELECT CAST(COALESCE(SUM(charge_rials), 0) AS BIGINT) FROM outcome
-               WHERE account_id = $1 AND ended_at_us >= $2)
-            - (SELECT CAST(COALESCE(SUM(charge_rials), 0) AS BIGINT) FROM sms
-               WHERE account_id = $1 AND charge_rials > 0 AND ended_at_us >= $2)
-            + (SELECT CAST(COALESCE(SUM(amount_rials), 0) AS BIGINT) FROM refund
-               WHERE account_id = $1 AND at_us >= $2) AS since_to
+        SELECT ",
+    since!("$7"),
+    " AS since_from, ",
+    since!("$2"),
+    " AS since_to
     )
     SELECT s.since_from AS since_from, s.since_to AS since_to,
            a.balance_rials AS balance_rials, a.reserved_rials AS reserved_rials,

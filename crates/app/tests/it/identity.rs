@@ -387,8 +387,8 @@ async fn a_sandbox_asks_no_registry() {
     assert!(kept.sandbox && kept.account != live.account.id);
     let mut reads = world.db.read().await.unwrap();
     let at = app.now();
-    let proven = store::identity::is_proven(&mut reads, sandbox.account.id, at).await.unwrap();
-    let outside = store::identity::is_proven(&mut reads, live.account.id, at).await.unwrap();
+    let proven = store::identity::was_proven(&mut reads, sandbox.account.id, at).await.unwrap();
+    let outside = store::identity::was_proven(&mut reads, live.account.id, at).await.unwrap();
     assert_eq!((proven, outside), (true, false));
 }
 

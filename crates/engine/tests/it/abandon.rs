@@ -13,7 +13,7 @@ fn left_behind(spec: &CallSpec, answered: Option<DialogSnapshot>) -> Command {
         call_id: spec.call_id.clone(),
         target: spec.target.clone(),
         from_uri: spec.from_uri.clone(),
-        had_credentials: spec.credentials.is_some(),
+        credentials: spec.credentials.clone(),
         answered,
     }))
 }
@@ -29,7 +29,7 @@ fn recorded_dialog(world: &World) -> Option<DialogSnapshot> {
 }
 
 fn abandoned_events(world: &World) -> usize {
-    let done = |event: &Event| matches!(event, Event::Abandoned { call: CallKey(1) });
+    let done = |event: &Event| matches!(event, Event::Abandoned { call: CallKey(1), .. });
     world.events.iter().filter(|(_, event)| done(event)).count()
 }
 

@@ -106,7 +106,7 @@ fn play(world: &mut World, moves: &[Move]) -> BTreeMap<u64, usize> {
                     call_id: spec.call_id,
                     target: spec.target,
                     from_uri: spec.from_uri,
-                    had_credentials: true,
+                    credentials: spec.credentials,
                     answered: None,
                 })));
             }

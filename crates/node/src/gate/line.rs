@@ -1,10 +1,10 @@
 //! What the gate counts of a trunk, and of the registered phones.
 
+use app::dialing::Company;
 use domain::Timestamp;
 use domain::dialer::health::{Entry, Health, Shut};
 use domain::dialer::pacing::{Gcra, channels_for};
 use domain::dialer::route::Turn;
-use domain::dialer::share::Share;
 
 use super::NoRoom;
 use crate::config::{Caps, Serves, Sharing, Trunk};
@@ -59,7 +59,7 @@ impl Line {
     }
 
     /// Takes the operator's word; what is under way and the pace so far stay.
-    pub(super) fn become_trunk(&mut self, trunk: &Trunk, share: Option<Share>) {
+    pub(super) fn become_trunk(&mut self, trunk: &Trunk, company: Option<&Company>) {
         self.open = trunk.enabled;
         self.sandbox = trunk.sandbox;
         self.serves = trunk.serves;
@@ -69,12 +69,12 @@ impl Line {
         self.weight = trunk.weight;
         self.shared = trunk.sharing == Sharing::Together;
         self.told = trunk.caps;
-        self.take_share(share);
+        self.take_part(company);
     }
 
     /// Keeps to this node's part of the caps from now on. Calls that are up stay.
-    pub(super) fn take_share(&mut self, share: Option<Share>) {
-        let caps = if self.shared { self.told.part(share) } else { self.told };
+    pub(super) fn take_part(&mut self, company: Option<&Company>) {
+        let caps = if self.shared { self.told.part(&self.name, company) } else { self.told };
         if self.caps.max_cps != caps.max_cps {
             self.pace = Gcra::new(caps.max_cps);
             self.wire = Gcra::new(caps.max_cps);

@@ -64,6 +64,8 @@ pub struct Recorder<F> {
     /// The last epoch that the file has served whole: of calls leased until then, those that are
     /// not in it were not dialled. `None` when the file is new, torn or of another origin.
     served: Option<NodeStamp>,
+    /// Where the process was reached that wrote it, as its calls were named.
+    at: String,
     live: BTreeMap<CallKey, Place>,
     /// The slots of the file, the header left out.
     slots: u32,
@@ -84,6 +86,7 @@ struct Place {
 /// How far a live call came; of one that is over, the file alone knows how it ended.
 #[derive(Debug)]
 enum Stage {
+    Unknown,
     Dialled,
     Ringing,
     Answered { dialog: Option<Arc<DialogSnapshot>>, heard_ms: u32 },
@@ -93,6 +96,7 @@ enum Stage {
 impl From<&Phase> for Stage {
     fn from(phase: &Phase) -> Self {
         match phase {
+            Phase::Unknown => Self::Unknown,
             Phase::Dialled => Self::Dialled,
             Phase::Ringing => Self::Ringing,
             Phase::Answered { dialog, heard_ms } => {
@@ -125,6 +129,7 @@ impl Stage {
     /// As it is written; the end of a call is written from its outcome.
     fn written(&self) -> Option<Written<'_>> {
         Some(match self {
+            Self::Unknown => Written::Unknown,
             Self::Dialled => Written::Dialled,
             Self::Ringing => Written::Ringing,
             Self::Answered { dialog, heard_ms } => {
@@ -150,10 +155,12 @@ impl<F: SlotFile> Recorder<F> {
         let bytes = file.read_all()?;
         let mut images = bytes.chunks(SLOT_BYTES);
         let header = images.next().and_then(slot::decode_header);
+        let at = header.as_ref().map(|header| header.at.clone()).unwrap_or_default();
         let mut recorder = Self {
             file,
             served: header.filter(|header| header.origin == origin).map(|header| header.served),
             origin,
+            at,
             live: BTreeMap::new(),
             slots,
             free: Vec::new(),
@@ -246,6 +253,7 @@ impl<F: SlotFile> Recorder<F> {
                 file: self.file.clone(),
                 origin: self.origin.clone(),
                 served: self.served,
+                at: self.at.clone(),
                 live: BTreeMap::new(),
                 slots: self.slots,
                 free: Vec::new(),
@@ -305,12 +313,25 @@ impl<F: SlotFile> Recorder<F> {
         })
     }
 
+    /// Whether the process that wrote it was reached here: then peers know its calls by the names
+    /// that this one would give them (RFC 3261 §9.1, §17.2.3).
+    pub(crate) fn was_at(&self, at: &str) -> bool {
+        at.chars().take(ORIGIN_CHARS_MAX).eq(self.at.chars())
+    }
+
+    /// Notes that nothing is known any more of how far a call came.
+    pub(crate) fn forget(&mut self, call: CallKey) -> Result<(), SlotError> {
+        let Some(slot) = self.live.get(&call).map(|place| place.slot) else { return Ok(()) };
+        self.take(slot, &RecordedCall { call, phase: Phase::Unknown })
+    }
+
     /// Makes the file serve an epoch: from now on a missing call of it, or of any before it, was
     /// not dialled. Every earlier call of which that is not sure must have been adopted before.
-    pub(crate) fn begin_epoch(&mut self, taken: NodeStamp) -> Result<(), SlotError> {
-        let header = slot::Header { origin: self.origin.clone(), served: taken };
+    pub(crate) fn begin_epoch(&mut self, taken: NodeStamp, at: &str) -> Result<(), SlotError> {
+        let at: String = at.chars().take(ORIGIN_CHARS_MAX).collect();
+        let header = slot::Header { origin: self.origin.clone(), served: taken, at: at.clone() };
         self.file.write_at(0, &slot::encode_header(&header))?;
-        self.served = Some(taken);
+        (self.served, self.at) = (Some(taken), at);
         Ok(())
     }
 
@@ -342,7 +363,7 @@ pub(crate) fn call_of(event: &Event) -> Option<CallKey> {
         | Event::Progress { call, .. }
         | Event::Key { call, .. }
         | Event::Ended { call, .. }
-        | Event::Abandoned { call } => Some(*call),
+        | Event::Abandoned { call, .. } => Some(*call),
         // A call that came in is nobody's attempt: there is nothing to recover.
         Event::Incoming { .. }
         | Event::NotAnswered { .. }

@@ -36,6 +36,8 @@ pub struct RecordedCall {
 /// How far a recorded call came. A call without a slot never had its INVITE sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Phase {
+    /// Phase 5: it may have been dialled, and whatever became of it was recorded elsewhere or lost.
+    Unknown,
     /// Phase 1: its INVITE may have left.
     Dialled,
     /// Phase 2: the far end rang.
@@ -59,7 +61,7 @@ impl Phase {
             Self::Answered { .. } => Status::Answered,
             Self::Ended(outcome) if outcome.answered => Status::Answered,
             Self::Ended(outcome) if outcome.timeline.ringing_us.is_some() => Status::Ringing,
-            Self::Dialled | Self::Ended(_) => Status::Calling,
+            Self::Unknown | Self::Dialled | Self::Ended(_) => Status::Calling,
         }
     }
 }
@@ -71,6 +73,8 @@ pub(super) struct Header {
     pub(super) origin: String,
     /// The last epoch in which calls were recorded in it.
     pub(super) served: NodeStamp,
+    /// Where that process was reached, which is part of the names of its calls.
+    pub(super) at: String,
 }
 
 /// What a slot turned out to hold.
@@ -84,6 +88,7 @@ pub(super) enum Reading {
 /// A [`Phase`] to be written, borrowed.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Written<'a> {
+    Unknown,
     Dialled,
     Ringing,
     Answered { dialog: Option<&'a DialogSnapshot>, heard_ms: u32 },
@@ -93,6 +98,7 @@ pub(super) enum Written<'a> {
 impl<'a> From<&'a Phase> for Written<'a> {
     fn from(phase: &'a Phase) -> Self {
         match phase {
+            Phase::Unknown => Self::Unknown,
             Phase::Dialled => Self::Dialled,
             Phase::Ringing => Self::Ringing,
             Phase::Answered { dialog, heard_ms } => {
@@ -108,7 +114,7 @@ pub(super) fn encode(call: CallKey, phase: Written<'_>) -> SlotImage {
         to.u8(code(phase));
         to.u64(call.0);
         match phase {
-            Written::Dialled | Written::Ringing => {}
+            Written::Unknown | Written::Dialled | Written::Ringing => {}
             Written::Answered { dialog, heard_ms } => {
                 to.u32(heard_ms);
                 let dialog = dialog.and_then(record_of);
@@ -134,6 +140,7 @@ pub(super) fn encode_header(header: &Header) -> SlotImage {
         to.counted(header.origin.as_bytes());
         to.i64(header.served.node.0);
         to.i64(header.served.epoch);
+        to.counted(header.at.as_bytes());
     })
 }
 
@@ -142,7 +149,9 @@ pub(super) fn decode_header(slot: &[u8]) -> Option<Header> {
     let mut from = Reader(body(slot, HEADER_MARK)?);
     let origin = String::from_utf8(from.counted()?.to_vec()).ok()?;
     let served = NodeStamp { node: NodeId(from.i64()?), epoch: from.i64()? };
-    Some(Header { origin, served })
+    // Earlier programs left zeros here, which are no place.
+    let at = String::from_utf8(from.counted()?.to_vec()).ok()?;
+    Some(Header { origin, served, at })
 }
 
 fn code(phase: Written<'_>) -> u8 {
@@ -151,6 +160,7 @@ fn code(phase: Written<'_>) -> u8 {
         Written::Ringing => 2,
         Written::Answered { .. } => 3,
         Written::Ended(_) => 4,
+        Written::Unknown => 5,
     }
 }
 
@@ -166,6 +176,7 @@ fn read_call(from: &mut Reader<'_>) -> Option<RecordedCall> {
             Phase::Answered { dialog: dialog.map(Arc::new), heard_ms }
         }
         4 => Phase::Ended(Box::new(outcome::read(from)?)),
+        5 => Phase::Unknown,
         _ => return None,
     };
     Some(RecordedCall { call, phase })

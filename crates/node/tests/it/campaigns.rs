@@ -94,6 +94,9 @@ async fn a_campaign_is_called_to_its_end_and_survives_a_kill() {
     world.start().await;
     world.pass_ms(50_000).await;
     assert!(world.called().is_empty(), "what was dialled is not dialled again");
+    for call in world.abandoned.clone() {
+        world.tell(engine::Event::Abandoned { call, confirmed: true });
+    }
     world.pass_ms(60_000).await;
     let progress = progress(&world, &customer, id).await;
     assert_eq!(progress.campaign.state, State::Finished);
@@ -297,7 +300,7 @@ async fn a_send_is_withdrawn_wherever_it_is() {
     assert_eq!(world.hung_up, [world.last_call()]);
     world.kill();
     world.start().await;
-    world.pass_s(200).await;
+    world.pass_s(220).await;
     assert!(world.called().is_empty(), "nobody is called again");
     assert_eq!(world.balance(&customer).await, (1_000_000, 0));
     world.audit().await;

@@ -34,8 +34,8 @@ async fn call_of_b(world: &World, of: &(Caller, MessageId), number: &str) -> End
     let from = (Timestamp(i64::MIN), domain::QuickSendId(0));
     let jobs = dialing::load_ready(&world.app, from, 9).await.unwrap();
     let job = jobs.into_iter().find(|job| job.quick_send == send).unwrap();
-    let start =
-        Start { job: job.clone(), person: true, trunk: String::from("b"), at: world.now.wall };
+    let (trunk, at) = (String::from("north"), world.now.wall);
+    let start = Start { job: job.clone(), person: true, trunk, at };
     let leased = dialing::lease(&world.app, b, vec![start]).await.unwrap();
     EndedCall {
         attempt: leased[0].attempt().unwrap(),
@@ -128,4 +128,59 @@ async fn who_comes_last_waits_until_the_others_know() {
     assert!(world.started.is_empty(), "{:?}", world.called());
     world.pass_s(2).await;
     assert_eq!(world.called().len(), 2);
+}
+
+/// Goal: the calls that the others have up when a node comes are reckoned with: it takes what they
+/// leave, and its part when they have come down to theirs.
+#[tokio::test]
+async fn who_comes_takes_what_the_others_leave() {
+    let mut world = sharing(4).await;
+    let customer = world.account(1_000_000).await;
+    world.kill();
+    world.set_wall(world.now.wall.plus_ms(60_000));
+    let mut theirs = Vec::new();
+    for n in 100..103 {
+        theirs.push(call_of_b(&world, &customer, &number(n)).await);
+    }
+    world.config.name = String::from("late");
+    world.start().await;
+    for n in 0..20 {
+        world.submit(&customer, &number(n)).await;
+    }
+    world.pass_s(16).await;
+    assert_eq!(world.called().len(), 1, "three of four are up");
+    dialing::settle(&world.app, vec![theirs.remove(0)]).await.unwrap();
+    world.pass_s(6).await;
+    assert_eq!(world.called().len(), 2, "both have their parts");
+    dialing::settle(&world.app, theirs).await.unwrap();
+    world.pass_s(6).await;
+    assert_eq!(world.called().len(), 2, "what the other one leaves of its part is not lent");
+    world.audit().await;
+}
+
+/// Goal: the calls of a node that is gone have their channels until it is certain that they are
+/// over.
+#[tokio::test]
+async fn calls_of_a_dead_node_keep_their_channels() {
+    let mut world = sharing(4).await;
+    let customer = world.account(1_000_000).await;
+    let mut theirs = Vec::new();
+    world.kill();
+    world.set_wall(world.now.wall.plus_ms(60_000));
+    for n in 100..103 {
+        theirs.push(call_of_b(&world, &customer, &number(n)).await);
+    }
+    // The lease of the other node ends, and its calls are up.
+    world.set_wall(world.now.wall.plus_ms(3_700_000));
+    world.config.name = String::from("late");
+    world.start().await;
+    for n in 0..20 {
+        world.submit(&customer, &number(n)).await;
+    }
+    world.pass_s(6).await;
+    assert_eq!(world.called().len(), 1);
+    dialing::settle(&world.app, theirs).await.unwrap();
+    world.pass_s(6).await;
+    assert_eq!(world.called().len(), 4);
+    world.audit().await;
 }

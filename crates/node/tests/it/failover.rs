@@ -230,6 +230,8 @@ async fn a_kill_between_two_trunks_calls_nobody_twice() {
     world.pass_s(60).await;
     assert_eq!(world.called_at(), [""; 0]);
     assert_eq!(world.abandoned_at.len(), 1);
+    world.tell(Event::Abandoned { call: world.abandoned[0], confirmed: true });
+    world.run().await;
     assert_eq!(world.ended(&customer, send).await.disposition, Disposition::NetworkFailure);
     world.audit().await;
 }

@@ -1,13 +1,20 @@
 //! What becomes of calls that a killed process left behind, row by row of the table in
 //! `recovery.rs`.
 
+use std::collections::BTreeSet;
+
 use app::Caller;
 use domain::{Disposition, MessageId, QuickSendId, Status};
-use engine::{CallKey, Cause, Event, Outcome, Refusal};
+use engine::{CallKey, Cause, Event, Hop, Located, Outcome, Refusal, Target};
 use node::SLOT_BYTES;
 use store::quick_send::State;
 
 use crate::fixture::{MemoryFile, World, busy, config, dialog, ended, heard_out};
+
+/// After so long a call cannot be up any more that had not been answered, if nobody says so sooner.
+const UNANSWERED_S: i64 = 3 * 60 + 33;
+/// The same of one that may have been answered.
+const ANSWERED_S: i64 = 30 * 60 + 33;
 
 struct Killed {
     world: World,
@@ -87,7 +94,7 @@ async fn dialled_is_cancelled_and_never_called_again() {
     let mut killed = dialled().await;
     killed.restart().await;
     assert_eq!(killed.world.abandoned, [killed.call]);
-    killed.world.tell(Event::Abandoned { call: killed.call });
+    killed.world.tell(Event::Abandoned { call: killed.call, confirmed: true });
     killed.world.run().await;
     assert_eq!(killed.end().await, (Disposition::NetworkFailure, 0));
     killed.check_never_called_again().await;
@@ -99,6 +106,7 @@ async fn ringing_is_cancelled_and_never_called_again() {
     killed.world.tell(Event::Ringing { call: killed.call });
     killed.restart().await;
     assert_eq!(killed.world.abandoned, [killed.call]);
+    killed.world.pass_s(UNANSWERED_S).await;
     killed.check_never_called_again().await;
     assert_eq!(killed.end().await, (Disposition::NetworkFailure, 0));
 }
@@ -110,7 +118,7 @@ async fn answered_is_hung_up_and_charged_for_what_is_on_record() {
     killed.world.tell(Event::Progress { call: killed.call, heard_ms: 6_000 });
     killed.restart().await;
     assert_eq!(killed.world.abandoned, [killed.call]);
-    killed.world.tell(Event::Abandoned { call: killed.call });
+    killed.world.tell(Event::Abandoned { call: killed.call, confirmed: true });
     killed.world.run().await;
     assert_eq!(killed.end().await, (Disposition::HeardInPart, 450));
     killed.check_never_called_again().await;
@@ -180,9 +188,12 @@ async fn a_full_file_takes_the_calls_that_nobody_vouches_for() {
     assert_eq!(killed.world.abandoned, lost);
     assert_eq!(killed.world.recorder.as_ref().unwrap().len(), 2);
     for call in lost {
-        killed.world.tell(Event::Abandoned { call });
+        // Of a call that is not on record, nobody's word is taken: it may have been answered.
+        killed.world.tell(Event::Abandoned { call, confirmed: true });
     }
-    killed.world.run().await;
+    killed.world.pass_s(UNANSWERED_S).await;
+    assert_eq!(killed.world.recorder.as_ref().unwrap().len(), 2);
+    killed.world.pass_s(ANSWERED_S - UNANSWERED_S).await;
     killed.check_never_called_again().await;
 }
 
@@ -197,7 +208,11 @@ async fn after_a_loss_of_power_nothing_open_is_called_again() {
     world.kill();
     world.start().await;
     assert_eq!(world.abandoned.len(), 1);
-    world.pass_ms(60_000).await;
+    // It knows as little of it as the first one did.
+    world.tell(Event::Abandoned { call: world.abandoned[0], confirmed: true });
+    world.pass_s(UNANSWERED_S).await;
+    assert!(matches!(world.state(&customer, send).await, State::Attempt { .. }));
+    world.pass_s(ANSWERED_S - UNANSWERED_S).await;
     assert!(world.started.is_empty());
     assert_eq!(world.ended(&customer, send).await.disposition, Disposition::NetworkFailure);
     world.audit().await;
@@ -213,6 +228,7 @@ async fn what_another_host_dialled_is_never_called_again_by_one_that_was_there_b
     killed.world.file = host_b;
     killed.world.start().await;
     assert_eq!(killed.world.abandoned, [killed.call]);
+    killed.world.pass_s(ANSWERED_S).await;
     killed.check_never_called_again().await;
     assert_eq!(killed.end().await, (Disposition::NetworkFailure, 0));
 }
@@ -227,6 +243,7 @@ async fn a_second_data_directory_on_the_same_database_calls_nobody_again() {
     killed.world.file = second_directory;
     killed.world.start().await;
     assert_eq!(killed.world.abandoned, [killed.call]);
+    killed.world.pass_s(ANSWERED_S).await;
     killed.check_never_called_again().await;
     assert_eq!(killed.end().await, (Disposition::NetworkFailure, 0));
     // Whatever the first one tries now, it is told that it is not the node any more.
@@ -280,6 +297,7 @@ async fn a_torn_slot_makes_every_call_without_a_record_count_as_dialled() {
     }
     killed.restart().await;
     assert_eq!(killed.world.abandoned.len(), 2);
+    killed.world.pass_s(ANSWERED_S).await;
     killed.check_never_called_again().await;
     assert_eq!(killed.end().await, (Disposition::NetworkFailure, 0));
     let end = killed.world.ended(&killed.customer, other).await;
@@ -292,24 +310,104 @@ async fn the_number_stays_excluded_until_the_old_call_is_cleared() {
     let again = killed.world.submit(&killed.customer, "09121234567").await;
     killed.world.run().await;
     killed.restart().await;
-    killed.world.pass_ms(5_000).await;
+    killed.world.pass_ms(4_000).await;
     assert!(killed.world.started.is_empty());
-    killed.world.tell(Event::Abandoned { call: killed.call });
+    // Nobody was there, or there was no room to try: that frees nobody, and it is tried again.
+    killed.world.tell(Event::Abandoned { call: killed.call, confirmed: false });
+    killed.world.pass_ms(4_900).await;
+    assert_eq!(killed.world.abandoned, [killed.call]);
+    killed.world.pass_ms(200).await;
+    assert_eq!(killed.world.abandoned, [killed.call; 2]);
+    assert!(killed.world.started.is_empty());
+    killed.world.tell(Event::Abandoned { call: killed.call, confirmed: true });
     killed.world.pass_ms(1_500).await;
     assert_eq!(killed.world.called(), ["09121234567"]);
     assert!(matches!(killed.world.state(&killed.customer, again).await, State::Attempt { .. }));
 }
 
 #[tokio::test]
-async fn without_news_of_the_old_call_the_number_is_free_after_a_while() {
+async fn without_news_of_the_old_call_the_number_is_free_when_it_cannot_be_up() {
+    for answered in [false, true] {
+        let mut killed = dialled().await;
+        if answered {
+            killed.world.tell(Event::Answered { call: killed.call, dialog: dialog() });
+        }
+        killed.restart().await;
+        let long_s = if answered { ANSWERED_S } else { UNANSWERED_S };
+        for _ in 0..long_s / 40 {
+            killed.world.pass_s(40).await;
+            // Its far end does not answer, however often it is asked.
+            killed.world.tell(Event::Abandoned { call: killed.call, confirmed: false });
+        }
+        assert!(killed.world.abandoned.len() > 4, "{answered}");
+        let again = killed.world.submit(&killed.customer, "09121234567").await;
+        killed.world.run().await;
+        assert!(matches!(killed.world.state(&killed.customer, again).await, State::Ready { .. }));
+        killed.world.pass_s(40).await;
+        assert_eq!(killed.world.called(), ["09121234567"], "{answered}");
+        killed.end().await;
+    }
+}
+
+/// Goal: a process that listens elsewhere cannot cancel what an earlier one dialled, and is told of
+/// nothing where it asks: the number is not free before the call cannot be up.
+#[tokio::test]
+async fn who_listens_elsewhere_takes_nobodys_word() {
     let mut killed = dialled().await;
-    killed.world.submit(&killed.customer, "09121234567").await;
-    killed.restart().await;
-    killed.world.pass_ms(39_000).await;
-    assert!(killed.world.started.is_empty());
-    killed.world.pass_ms(3_000).await;
-    assert_eq!(killed.world.called(), ["09121234567"]);
+    killed.world.config.sip_port = 5070;
+    // Nor does the one after it, although it listens where that one did.
+    for _ in 0..2 {
+        killed.restart().await;
+        killed.world.tell(Event::Abandoned { call: killed.call, confirmed: true });
+        killed.world.pass_s(UNANSWERED_S).await;
+        assert!(killed.world.node.as_ref().unwrap().stats().calls == 1);
+    }
+    killed.world.pass_s(ANSWERED_S).await;
+    killed.check_never_called_again().await;
     assert_eq!(killed.end().await, (Disposition::NetworkFailure, 0));
+}
+
+/// Goal: who calls the sandbox carrier, which died with the process, waits for nobody.
+#[tokio::test]
+async fn a_call_of_the_sandbox_is_over_when_its_process_is() {
+    let mut config = config(10, 50);
+    config.trunks[0].sandbox = true;
+    let mut killed = dialled_in(World::new(config).await).await;
+    killed.world.tell(Event::Answered { call: killed.call, dialog: dialog() });
+    killed.restart().await;
+    killed.world.tell(Event::Abandoned { call: killed.call, confirmed: false });
+    killed.check_never_called_again().await;
+    killed.end().await;
+}
+
+/// Goal: of a trunk with several servers nobody knows which one got the call: its number is free
+/// when none of them has it.
+#[tokio::test]
+async fn a_call_is_ended_at_each_server_that_may_have_it() {
+    let mut config = config(10, 50);
+    let servers = ["192.0.2.1:5060", "192.0.2.2:5060", "192.0.2.3:5060"];
+    config.trunks[0].servers =
+        servers.map(|server| Located::at(Hop::udp(server.parse().unwrap()))).to_vec();
+    let mut killed = dialled_in(World::new(config).await).await;
+    killed.restart().await;
+    let mut asked = BTreeSet::new();
+    for n in 1..=3 {
+        assert_eq!(killed.world.abandoned.len(), n);
+        let Some(Target::Address { address, .. }) = killed.world.abandoned_at.last() else {
+            panic!()
+        };
+        asked.insert(*address);
+        killed.world.pass_ms(2_000).await;
+        assert!(matches!(
+            killed.world.state(&killed.customer, killed.send).await,
+            State::Attempt { .. }
+        ));
+        killed.world.tell(Event::Abandoned { call: killed.call, confirmed: true });
+        killed.world.run().await;
+    }
+    assert_eq!(asked.len(), 3);
+    assert_eq!(killed.end().await, (Disposition::NetworkFailure, 0));
+    killed.check_never_called_again().await;
 }
 
 /// Goal: a process with any other number of shards finds every call, ends it in the shard that has
@@ -371,6 +469,7 @@ async fn a_restart_takes_no_status_back() {
         assert_eq!(killed.world.status(&killed.customer, killed.send).await, status);
         killed.restart().await;
         assert_eq!(killed.world.status(&killed.customer, killed.send).await, status);
+        killed.world.tell(Event::Abandoned { call: killed.call, confirmed: true });
         killed.check_never_called_again().await;
         assert!(killed.world.app.live().is_empty());
     }

@@ -89,7 +89,7 @@ async fn a_recovered_call_says_what_was_known() {
         }
         world.kill();
         world.start().await;
-        world.tell(Event::Abandoned { call });
+        world.tell(Event::Abandoned { call, confirmed: true });
         world.run().await;
         let [(_, kept)] = &story(&world, send).await.ladders[..] else { panic!("{how_far:?}") };
         let ladder = Ladder::decode(&kept.rungs).unwrap();

@@ -11,6 +11,7 @@ use anyhow::{Context as _, Result, bail};
 use app::{App, LiveCalls, RepeatLimit, Settings};
 use clap::Args;
 use engine::{EngineConfig, Limits};
+use metrics_exporter_prometheus::PrometheusHandle;
 use node::{Caps, Gate, Node, NodeConfig, Trunk};
 use store::Db;
 use tokio::net::TcpListener;
@@ -22,6 +23,7 @@ use super::{open, say};
 use crate::clock::{self, Clocks};
 use crate::config::Config;
 use crate::node_loop::{NodeLoop, Parts};
+use crate::open_files::Shares;
 use crate::outbound::Outbound;
 use crate::registrations::Registrations;
 use crate::resolver::Resolver;
@@ -69,6 +71,8 @@ impl Serve {
 /// Whatever kept it from starting, or ended it before it was told to stop.
 pub async fn run(config: Config) -> Result<ExitCode> {
     telemetry::start_logs(&config.log)?;
+    // Before anything counts: what is counted earlier is counted for nobody.
+    let metrics = telemetry::start_metrics()?;
     let files = open_files(&config)?;
     let db = open::database(&config).await?;
     check_schema(&db).await?;
@@ -90,7 +94,7 @@ pub async fn run(config: Config) -> Result<ExitCode> {
     let mut places = Places::new(reach);
     let found = places.in_use(&used, trunks::START_PATIENCE).await;
     let platform = Platform::start(&config, advertised, (places, found), db.clone()).await?;
-    let result = platform.run(&config, files.connections).await;
+    let result = platform.run(&config, files, metrics).await;
     drop(sandbox);
     db.close().await;
     result?;
@@ -179,7 +183,7 @@ impl Platform {
         Ok(Self { app, node: NodeLoop::new(parts), leads, http, recordings, support_line })
     }
 
-    async fn run(self, config: &Config, connections_max: usize) -> Result<()> {
+    async fn run(self, config: &Config, files: Shares, metrics: PrometheusHandle) -> Result<()> {
         let address =
             self.http.local_addr().context("asking for the address of the web services")?;
         let (stop_http, http_stop) = watch::channel(false);
@@ -205,9 +209,9 @@ impl Platform {
         let callbacks = callbacks::start(Arc::clone(&self.app), sites, callbacks_stop);
         let stopping = http_stop.clone();
         let stopping = Arc::new(move || *stopping.borrow());
-        let settings = web_settings(config, self.leads, stopping, broken)?;
+        let settings = web_settings(config, self.leads, stopping, broken, metrics);
         let router = web::router(self.app, settings);
-        let serving = web::serve(self.http, router, connections_max, stopped(http_stop));
+        let serving = web::serve(self.http, router, files.connections, stopped(http_stop));
         let mut http = tokio::spawn(serving);
         let drain = Duration::from_secs(config.node.drain_seconds);
         let mut node = tokio::spawn(self.node.run(node_stop, drain));
@@ -308,7 +312,7 @@ pub async fn told_to_stop() -> Result<()> {
 }
 
 /// As many open files as are wanted and allowed.
-fn open_files(config: &Config) -> Result<open_files::Shares> {
+fn open_files(config: &Config) -> Result<Shares> {
     let files = open_files::raise(config)?;
     if !files.suffices(config) {
         let (allowed, wanted) = (files.allowed, files.wanted);
@@ -359,6 +363,7 @@ fn node_config(config: &Config, advertised: IpAddr, trunks: Vec<Trunk>) -> Resul
         shards: config.sip.shards(),
         trunks,
         host: address::host(advertised),
+        sip_port: config.sip.listen.port(),
         ring_timeout_ms: config.calls.ring_timeout_ms,
         machine_detection: config.detection.engine()?,
         ladder_keep_ms: ladder_keep_ms(config.calls.ladder_days),
@@ -482,13 +487,13 @@ fn web_settings(
     leads: Arc<AtomicBool>,
     stopping: Arc<dyn Fn() -> bool + Send + Sync>,
     broken: watch::Receiver<Option<String>>,
-) -> Result<web::Settings> {
-    let metrics = telemetry::start_metrics()?;
+    metrics: PrometheusHandle,
+) -> web::Settings {
     let readiness = move || {
         let reason = "this node does not dial: it is starting or stopping, or has lost its lease";
         leads.load(Ordering::Relaxed).then_some(()).ok_or_else(|| String::from(reason))
     };
-    Ok(web::Settings {
+    web::Settings {
         body_bytes_max: config.http.body_limit_bytes,
         bodies_bytes_max: BODIES_BYTES_MAX.max(config.http.body_limit_bytes),
         requests_max: REQUESTS_MAX,
@@ -500,5 +505,5 @@ fn web_settings(
         remark: Arc::new(move || broken.borrow().clone()),
         stopping,
         metrics: Arc::new(move || metrics.render()),
-    })
+    }
 }

@@ -1,9 +1,7 @@
 //! The audit of the books that a server makes by itself, as an operator sees it.
 
-use std::time::Duration;
-
 use crate::database::Database;
-use crate::platform::{Options, Platform, config, eventually, eventually_within};
+use crate::platform::{Options, Platform, config, eventually};
 
 const AUDITED: &str = "avanak_ledger_audited_timestamp_seconds";
 const VIOLATIONS: &str = "avanak_ledger_violations";
@@ -30,10 +28,7 @@ fn books_that_do_not_add_up_are_told() {
     let mut platform = Platform::start(options);
     platform.customer(10_000);
     let audited = |platform: &Platform| {
-        // One that fails is tried again after a while.
-        let patience = Duration::from_mins(3);
-        let is_audited = || (platform.figure(AUDITED) > 1.7e9).then_some(());
-        eventually_within(patience, "the books are audited", is_audited);
+        eventually("the books are audited", || (platform.figure(AUDITED) > 1.7e9).then_some(()));
         platform.figure(VIOLATIONS)
     };
     let alerts = |platform: &Platform| {

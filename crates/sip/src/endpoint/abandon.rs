@@ -1,23 +1,36 @@
 //! Ends calls of a former life of this program, of which only what was written down is known.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::caller::with_tag;
-use super::leg::{Calling, Leg, Outcome, State, Why};
+use super::leg::{Calling, Former, Leg, Outcome, State, Why};
 use super::table::{Acknowledging, ClientMachine, ClientTransaction, Owner};
 use super::{Abandoned, Endpoint, Event, Failure, Full, LegId, Outputs, Party, Reason, Stage};
 use crate::dialog::{Dialog, Origin};
-use crate::digest::Answers;
+use crate::digest::{Answers, Credentials, Session};
 use crate::message::{Headers, header};
-use crate::transaction::ClientInvite;
+use crate::transaction::{ClientInvite, T2};
 use crate::transport::Hop;
 
 /// The most INVITEs of one call that are cancelled.
 const MAX_TRIES: u8 = 4;
 
+/// How long an answer is waited for of a peer that does not know the INVITE to cancel: one that has
+/// answered has forgotten the transaction (§13.3.1.4) and repeats its 200 after at most T2; one of
+/// them may be lost.
+const ANSWER_MAY_COME: Duration = T2.saturating_mul(2);
+
 /// Q.850 cause 41, temporary failure: what the peer's records say of a call that we lost.
 const LOST: Reason = Reason { q850: 41 };
+
+/// An abandoned call that is being ended.
+pub(super) struct Ending {
+    /// Legs that are still being ended.
+    left: u8,
+    /// The peer confirmed the end of each so far.
+    confirmed: bool,
+}
 
 impl Endpoint {
     /// See [`Endpoint::abandon`].
@@ -45,15 +58,21 @@ impl Endpoint {
             Stage::Answered(snapshot) => {
                 let Some(dialog) = Dialog::restored(&snapshot) else {
                     // Nothing usable was written down: there is nobody to tell.
-                    out.events.push(Event::AbandonDone { token });
+                    out.events.push(Event::AbandonDone { token, confirmed: false });
                     return Ok(());
                 };
                 let id = self.add_abandoned(token, dialog, State::Up)?;
-                self.abandons.insert(token, 1);
+                if let Some(leg) = self.legs.get_mut(&id) {
+                    leg.session = abandoned.credentials.map(Session::new);
+                }
+                self.abandons.insert(token, Ending { left: 1, confirmed: true });
                 let outcome = Outcome::Ended(Party::Us, Some(LOST.q850));
                 self.bye(now, id, outcome, Some(LOST), Answers::default(), out);
             }
-            stage @ Stage::Calling { .. } => self.cancel_tries(now, token, stage, tries, out)?,
+            stage @ Stage::Calling { .. } => {
+                let credentials = abandoned.credentials;
+                self.cancel_tries(now, (token, credentials), stage, tries, out)?;
+            }
         }
         Ok(())
     }
@@ -62,13 +81,13 @@ impl Endpoint {
         let origin = &dialog.origin;
         // Several tries share Call-ID and tag: the first stands in the index.
         let key = self.dialog_key(&origin.call_id, &origin.local_tag);
-        let ours = |leg: &LegId| self.legs.get(leg).is_some_and(|l| l.abandoned == Some(token));
+        let ours = |leg: &LegId| self.legs.get(leg).is_some_and(|l| l.is_of_former(token));
         let indexed = self.dialogs.get(&key).copied();
         if indexed.is_some_and(|leg| !ours(&leg)) {
             return Err(Full::Taken);
         }
         let mut leg = Leg::new(dialog, state);
-        leg.abandoned = Some(token);
+        leg.abandoned = Some(Former { token, confirmed: false });
         let id = self.add_leg(key, leg);
         self.dialogs.insert(key, indexed.unwrap_or(id));
         Ok(id)
@@ -78,7 +97,7 @@ impl Endpoint {
     fn cancel_tries(
         &mut self,
         now: Instant,
-        token: u64,
+        (token, credentials): (u64, Option<Credentials>),
         stage: Stage,
         tries: u8,
         out: &mut Outputs,
@@ -99,7 +118,7 @@ impl Endpoint {
         };
         let is_token = |text: &str| header::is_token(text.as_bytes());
         if !is_token(&local_tag) || !is_token(&branch) {
-            out.events.push(Event::AbandonDone { token });
+            out.events.push(Event::AbandonDone { token, confirmed: false });
             return Ok(());
         }
         let mut remote = Vec::new();
@@ -127,8 +146,14 @@ impl Endpoint {
                 Err(_) => break,
             }
         }
-        self.abandons.insert(token, u8::try_from(legs.len()).expect("at most MAX_TRIES"));
+        let left = u8::try_from(legs.len()).expect("at most MAX_TRIES");
+        // What could not be cancelled is not known to be over.
+        let confirmed = left == tries;
+        self.abandons.insert(token, Ending { left, confirmed });
         for leg in legs {
+            if let Some(leg) = self.legs.get_mut(&leg) {
+                leg.session = credentials.clone().map(Session::new);
+            }
             self.send_cancel(now, leg, out);
         }
         Ok(())
@@ -192,6 +217,30 @@ impl Endpoint {
         Ok(id)
     }
 
+    /// The peer does not know the INVITE that was cancelled. Nothing more is to be expected of an
+    /// abandoned one, but an answer that is on its way: then it is hung up.
+    pub(super) fn not_there(&mut self, now: Instant, id: LegId) {
+        let Some(leg) = self.legs.get_mut(&id) else { return };
+        let (Some(former), State::Calling(calling)) = (&mut leg.abandoned, &leg.state) else {
+            return;
+        };
+        former.confirmed = true;
+        let key = calling.transaction;
+        if let Some(transaction) = self.clients.get_mut(key)
+            && let ClientMachine::Invite(machine) = &mut transaction.machine
+        {
+            machine.give_up_by(now + ANSWER_MAY_COME);
+            self.rearm_client(key);
+        }
+    }
+
+    /// The peer has said that a leg is over.
+    pub(super) fn confirm(&mut self, id: LegId) {
+        if let Some(former) = self.legs.get_mut(&id).and_then(|leg| leg.abandoned.as_mut()) {
+            former.confirmed = true;
+        }
+    }
+
     /// A CANCEL was refused or timed out. For a call of our own the INVITE's transaction says
     /// what follows; of an abandoned one nothing more is to be expected.
     pub(super) fn cancel_unheard(&mut self, now: Instant, id: LegId, out: &mut Outputs) {
@@ -204,13 +253,16 @@ impl Endpoint {
         }
     }
 
-    /// One leg of an abandoned call is over.
-    pub(super) fn abandon_done(&mut self, token: u64, out: &mut Outputs) {
-        let Some(left) = self.abandons.get_mut(&token) else { return };
-        *left -= 1;
-        if *left == 0 {
+    /// One leg of an abandoned call is over, for us at least.
+    pub(super) fn abandon_done(&mut self, former: Former, out: &mut Outputs) {
+        let Former { token, confirmed } = former;
+        let Some(ending) = self.abandons.get_mut(&token) else { return };
+        ending.left -= 1;
+        ending.confirmed &= confirmed;
+        if ending.left == 0 {
+            let confirmed = ending.confirmed;
             self.abandons.remove(&token);
-            out.events.push(Event::AbandonDone { token });
+            out.events.push(Event::AbandonDone { token, confirmed });
         }
     }
 }

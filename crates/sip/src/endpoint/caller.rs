@@ -286,7 +286,8 @@ impl Endpoint {
             leg.dialog.local_cseq = early.dialog.local_cseq;
             (early.sdp.take(), early.ours.take())
         });
-        if leg.abandoned.is_some() {
+        if let Some(former) = &mut leg.abandoned {
+            former.confirmed = false;
             leg.dialog.skip_pracks();
         }
         if let Some(why) = calling.cancel {
@@ -354,6 +355,7 @@ impl Endpoint {
         let Some((id, _)) = self.calling(owner, key) else {
             return self.reinvite_heard(now, owner, response, out);
         };
+        self.confirm(id);
         let Some(leg) = self.legs.get_mut(&id) else { return };
         let State::Calling(calling) = &mut leg.state else { return };
         let failure = match calling.cancel {
@@ -462,6 +464,10 @@ impl Endpoint {
             self.bye(now, id, outcome, reason, answers, out);
             return;
         }
+        // It is over, or was before (§15.1.2); another answer says nothing of the call.
+        if matches!(response.code, 200..300 | 481) {
+            self.confirm(id);
+        }
         self.finish(now, id, outcome, out);
     }
 
@@ -511,7 +517,7 @@ impl Endpoint {
             self.respond_plain(now, reoffer.transaction, 487, out);
         }
         match leg.abandoned {
-            Some(token) => self.abandon_done(token, out),
+            Some(former) => self.abandon_done(former, out),
             None => out.events.extend(outcome.event(id)),
         }
     }

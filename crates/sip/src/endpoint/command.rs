@@ -136,6 +136,8 @@ pub struct Abandoned {
     pub token: u64,
     /// How far the call had come.
     pub stage: Stage,
+    /// For a 401 or 407 to its BYE.
+    pub credentials: Option<Credentials>,
 }
 
 /// How far an abandoned call had come.
@@ -160,8 +162,8 @@ pub enum Stage {
         local_tag: String,
         /// The Via branch the first INVITE had.
         branch: String,
-        /// How many INVITEs may have been sent: 1 without credentials, 2 with (the repeat has
-        /// branch `{branch}.2` and CSeq 2). At most 4.
+        /// How many INVITEs may have been sent: more than one where it was asked for credentials
+        /// or another session interval (the second has branch `{branch}.2` and CSeq 2). At most 4.
         tries: u8,
     },
     /// The call had been answered: it is hung up.

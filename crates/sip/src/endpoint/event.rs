@@ -155,6 +155,9 @@ pub enum Event {
     AbandonDone {
         /// The caller's token.
         token: u64,
+        /// The peer said that the call is over: it answered the INVITE for good or the BYE, or
+        /// knows of neither (481). Otherwise it was silent or refused, and the call may be up.
+        confirmed: bool,
     },
 }
 

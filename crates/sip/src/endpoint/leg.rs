@@ -40,8 +40,17 @@ pub(super) struct Leg {
     pub(super) offered: bool,
     /// The owner hung up, but our 200 must be acknowledged before we may say so (§15).
     pub(super) hang_up_after_ack: Option<Why>,
-    /// The token of the abandoned call this leg ends; it has no other owner.
-    pub(super) abandoned: Option<u64>,
+    /// The abandoned call this leg ends; it has no other owner.
+    pub(super) abandoned: Option<Former>,
+}
+
+/// Of which abandoned call a leg is, and what the peer said of it.
+#[derive(Clone, Copy)]
+pub(super) struct Former {
+    /// The token of the call.
+    pub(super) token: u64,
+    /// The peer said that this leg is over, or not there.
+    pub(super) confirmed: bool,
 }
 
 impl Leg {
@@ -64,6 +73,11 @@ impl Leg {
             hang_up_after_ack: None,
             abandoned: None,
         }
+    }
+
+    /// Whether it is one of this abandoned call.
+    pub(super) fn is_of_former(&self, token: u64) -> bool {
+        self.abandoned.is_some_and(|former| former.token == token)
     }
 }
 

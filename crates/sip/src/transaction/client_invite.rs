@@ -75,6 +75,13 @@ impl ClientInvite {
         }
     }
 
+    /// As [`Self::limited`], by a time that may be sooner than what holds.
+    pub fn give_up_by(&mut self, by: Instant) {
+        if let State::Proceeding { give_up_at, .. } = &mut self.state {
+            *give_up_at = Some(give_up_at.map_or(by, |at| at.min(by)));
+        }
+    }
+
     /// Whether nothing has been heard yet.
     pub fn is_calling(&self) -> bool {
         matches!(self.state, State::Calling { .. })

@@ -7,6 +7,9 @@ use sip::{Abandoned, DialogSnapshot, Event, Invite, Stage};
 use crate::bench::Bench;
 use crate::pair::{Pair, Side, addr, invite};
 
+const CONFIRMED: Event = Event::AbandonDone { token: 5, confirmed: true };
+const UNHEARD: Event = Event::AbandonDone { token: 5, confirmed: false };
+
 fn calling(tries: u8) -> Abandoned {
     let call = invite();
     Abandoned {
@@ -22,6 +25,7 @@ fn calling(tries: u8) -> Abandoned {
             branch: "z9hG4bKfirst".into(),
             tries,
         },
+        credentials: None,
     }
 }
 
@@ -49,16 +53,22 @@ fn killed_at_any_moment() {
             pair.caller_events.clear();
             let written = known.map(|dialog| DialogSnapshot::decode(&dialog.encode()).unwrap());
             let abandoned = match written {
-                Some(dialog) => Abandoned { token: 5, stage: Stage::Answered(dialog) },
+                Some(dialog) => {
+                    let stage = Stage::Answered(dialog);
+                    Abandoned { token: 5, stage, credentials: None }
+                }
                 None => calling(1),
             };
             pair.with(Side::Caller, |e, now, out| e.abandon(now, abandoned, out).unwrap());
-            pair.until(Duration::from_secs(100), |e| *e == Event::AbandonDone { token: 5 });
+            let done = |e: &Event| matches!(e, Event::AbandonDone { token: 5, .. });
+            pair.until(Duration::from_secs(100), done);
             let calls = |e: &&Event| matches!(e, Event::Incoming { .. });
             let legs = pair.callee_events.iter().filter(calls).count();
             let deadline = pair.now + Duration::from_secs(200);
             while pair.now < deadline && pair.step() {}
             if loss == 0 {
+                let confirmed = Event::AbandonDone { token: 5, confirmed: true };
+                assert!(pair.caller_events.contains(&confirmed), "killed at {at} ms");
                 assert_eq!(crate::pair::ends(&pair.callee_events).len(), legs, "killed at {at} ms");
                 pair.drain();
             }
@@ -84,7 +94,7 @@ fn both_tries_are_cancelled() {
     assert!(line(1).1.ends_with("branch=z9hG4bKfirst.2"));
     assert_eq!(bench.sent.len(), 2);
     bench.wait(Duration::from_secs(33));
-    assert_eq!(bench.events, [Event::AbandonDone { token: 5 }]);
+    assert_eq!(bench.events, [UNHEARD], "nobody said that it is over");
     bench.rest();
 }
 
@@ -95,10 +105,88 @@ fn answer_after_all() {
     bench.act(|e, now, out| e.abandon(now, calling(1), out)).unwrap();
     let ok = bench.response("CANCEL", 200, "far", "").replace("1 CANCEL", "1 INVITE");
     bench.respond("CANCEL", 481, "", "");
-    assert_eq!(bench.events, [Event::AbandonDone { token: 5 }]);
+    bench.wait(Duration::from_secs(4));
+    assert_eq!(bench.events, [], "the answer may be on its way");
     bench.hear(&ok);
     assert_eq!(bench.methods(), ["CANCEL", "ACK", "BYE"]);
+    assert_eq!(bench.events, [], "the BYE is not answered yet");
     bench.respond("BYE", 200, "", "");
+    assert_eq!(bench.events, [CONFIRMED]);
+    bench.rest();
+}
+
+/// Goal: who does not know the INVITE, and answers it no more, has no call of ours.
+#[test]
+fn unknown_to_the_peer() {
+    let mut bench = Bench::new();
+    bench.act(|e, now, out| e.abandon(now, calling(2), out)).unwrap();
+    bench.respond("CANCEL", 481, "", "");
+    bench.wait(Duration::from_secs(9));
+    assert_eq!(bench.events, [], "of one INVITE nothing was said yet");
+    bench.wait(Duration::from_mins(1));
+    assert_eq!(bench.events, [UNHEARD]);
+    let mut bench = Bench::new();
+    bench.act(|e, now, out| e.abandon(now, calling(1), out)).unwrap();
+    bench.respond("CANCEL", 481, "", "");
+    bench.wait(Duration::from_secs(9));
+    assert_eq!(bench.events, [CONFIRMED]);
+    bench.rest();
+}
+
+/// Goal: a CANCEL that is refused, or followed by nothing, says nothing of the phone that rings.
+#[test]
+fn a_cancel_without_its_end() {
+    for code in [200, 500, 405] {
+        let mut bench = Bench::new();
+        bench.act(|e, now, out| e.abandon(now, calling(1), out)).unwrap();
+        bench.respond("CANCEL", code, "", "");
+        bench.wait(Duration::from_secs(33));
+        assert_eq!(bench.events, [UNHEARD], "{code}");
+        bench.rest();
+    }
+}
+
+fn answered(credentials: Option<sip::Credentials>) -> Abandoned {
+    let dialog = DialogSnapshot {
+        transport: sip::Transport::Udp,
+        destination: addr(crate::pair::CALLEE),
+        call_id: b"call-1".to_vec(),
+        local: b"<sip:a@b>;tag=1".to_vec(),
+        remote: b"<sip:c@d>;tag=2".to_vec(),
+        remote_target: b"sip:c@d".to_vec(),
+        route_set: Vec::new(),
+        next_cseq: 2,
+    };
+    Abandoned { token: 5, stage: Stage::Answered(dialog), credentials }
+}
+
+/// Goal: only a peer that has ended the dialog, or knows of none, confirms its end.
+#[test]
+fn what_a_bye_is_answered() {
+    for (code, told) in [(200, CONFIRMED), (481, CONFIRMED), (500, UNHEARD), (403, UNHEARD)] {
+        let mut bench = Bench::new();
+        bench.act(|e, now, out| e.abandon(now, answered(None), out)).unwrap();
+        bench.respond("BYE", code, "", "");
+        assert_eq!(bench.events, [told], "{code}");
+        bench.rest();
+    }
+}
+
+/// Goal: a trunk that wants credentials for a BYE, too, gets them from the next life.
+#[test]
+fn a_challenged_bye() {
+    let challenge = "WWW-Authenticate: Digest realm=\"r\", nonce=\"n\", algorithm=MD5\n";
+    let mut bench = Bench::new();
+    bench.act(|e, now, out| e.abandon(now, answered(None), out)).unwrap();
+    bench.respond("BYE", 401, "", challenge);
+    assert_eq!(bench.events, [UNHEARD]);
+    let credentials = sip::Credentials { username: "u".into(), password: "p".into() };
+    let mut bench = Bench::new();
+    bench.act(|e, now, out| e.abandon(now, answered(Some(credentials)), out)).unwrap();
+    bench.respond("BYE", 401, "", challenge);
+    assert_eq!(bench.methods(), ["BYE", "BYE"]);
+    bench.respond("BYE", 200, "", "");
+    assert_eq!(bench.events, [CONFIRMED]);
     bench.rest();
 }
 

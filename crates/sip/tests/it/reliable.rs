@@ -443,6 +443,7 @@ fn numbers_skip_forgotten_pracks() {
             tries: 1,
             symmetric: false,
         },
+        credentials: None,
     };
     pair.with(Side::Caller, |e, now, out| e.abandon(now, abandoned, out).unwrap());
     pair.drain();

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
-use domain::{AccountId, AttemptId, QuickSendId};
+use domain::dialer::share::{Other, Share};
+use domain::{AccountId, AttemptId, QuickSendId, Timestamp};
 use store::Db;
 use store::hot::{
     Accept, DailyCap, Failed, LeaseStamp, Leased, NodeStamp, Permit, PutBack, Settle,
@@ -33,6 +34,35 @@ fn unsent(attempt: AttemptId) -> PutBack {
 }
 
 both_engines! {
+    /// A node is told of the calls that its part of a trunk has to leave room for: those of others
+    /// which were begun before all knew of each other, and whatever a node that is gone left open.
+    async fn a_node_is_told_which_calls_of_others_it_has_to_reckon_with(world) {
+        let account = world.account(100_000).await;
+        let (a, b) = (world.node("a").await, world.node("b").await);
+        let later = NOW.plus_ms(20_000);
+        for (callee, second, at) in
+            [("ali", None, NOW), ("babak", Some("sara"), NOW), ("dara", None, later)]
+        {
+            let stamp = LeaseStamp { at, ..reaching(b, callee, second) };
+            let send = waiting(world, account).await;
+            assert!(lease(&world.db, send, stamp).await.attempt().is_some());
+        }
+        let renewed_at = async |now: Timestamp| {
+            let until = now.plus_ms(15_000);
+            world.db.renew(a, now, until).await.unwrap().unwrap()
+        };
+        let other = |place, calls| Other {
+            place,
+            calls: BTreeMap::from([(stamp(b, NOW).trunk, calls)]),
+            second_legs: 1,
+        };
+        let company = renewed_at(NOW).await;
+        assert_eq!(company.share, Share { place: 0, nodes: 2 });
+        assert_eq!(company.others, [other(Some(1), 2)], "the third one is of its part");
+        let company = renewed_at(NOW.plus_ms(3_600_000)).await;
+        assert_eq!((company.share, company.others), (Share::WHOLE, vec![other(None, 3)]));
+    }
+
     /// A send to somebody who is in a call of another node waits; it is called when that call ends,
     /// or has turned out not to have been placed.
     async fn a_callee_of_another_node_is_left_alone(world) {

@@ -112,7 +112,7 @@ both_engines! {
         let id = begin_asked(db, one, false, "mobile,registry").await.unwrap();
         let document = begin_asked(db, other, false, "registry").await.unwrap();
         let proven = async |account, at| {
-            identity::is_proven(&mut db.read().await.unwrap(), account, at).await.unwrap()
+            identity::was_proven(&mut db.read().await.unwrap(), account, at).await.unwrap()
         };
         let open = async |account, number: &str| {
             let number = PhoneNumber::parse(number).unwrap();
