@@ -285,7 +285,7 @@ async fn who_has_left_decides_nothing(world: &World) {
     decide(&[("t3", true), ("t2", true), ("o1", true)]).await.unwrap();
     let kept = claim::find(app, None, id).await.unwrap().unwrap().kept;
     let notes: Vec<&str> = kept.steps.iter().map(|step| step.note.as_str()).collect();
-    assert!(notes.contains(&"t1 sits no more; t3 sits instead"), "{notes:?}");
+    assert!(notes.contains(&"t1 has left; t3 sits instead"), "{notes:?}");
 }
 
 /// C03. Goal: the manager receives every clock that comes near its end or misses it, and every
