@@ -4,7 +4,10 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use sip::{Abandoned, Headers, Invite, Method, Name, NameAddr, OutOfDialog, Request, Stage, Uri};
+use sip::{
+    Abandoned, Headers, Invite, MAX_INVITES, Method, Name, NameAddr, OutOfDialog, Request, Stage,
+    Uri,
+};
 
 use crate::derive;
 use crate::io::{AbandonedCall, CallKey, CallSpec, Target, TrunkCheck};
@@ -102,9 +105,9 @@ pub(crate) fn abandoned(secret: &[u8; 32], abandoned: AbandonedCall) -> Option<A
         call_id: usable_call_id(&abandoned.call_id)?,
         local_tag,
         branch,
-        // It was sent again where the peer wanted a longer session interval (RFC 4028 §6), and
-        // where it wanted credentials.
-        tries: if credentials.is_some() { 3 } else { 2 },
+        // It was sent again wherever a peer on the way wanted credentials, or a longer session
+        // interval (RFC 4028 §6): as often as an INVITE ever is.
+        tries: MAX_INVITES,
     };
     Some(Abandoned { token, stage, credentials })
 }

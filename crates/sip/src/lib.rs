@@ -26,7 +26,7 @@ pub use endpoint::{
     OutOfDialog, Outputs, Party, Reason, Reply, RequestId, ServerRequest, Sign, Signal, Stage,
     Timer, Trace, TracedMethod, Transmit,
 };
-pub use limits::{Limits, Rates};
+pub use limits::{Limits, MAX_INVITES, Rates};
 pub use message::{
     Headers, Malformed, Message, Method, Name, NameAddr, Request, Response, Scheme, Uri,
 };

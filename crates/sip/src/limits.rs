@@ -63,6 +63,10 @@ pub(crate) const MAX_TOKEN_BYTES: usize = 256;
 /// The most entries of a route set that is kept.
 pub(crate) const MAX_ROUTES: usize = 16;
 
+/// Most INVITEs that one call sends: the first, and one after each answer that asks for another,
+/// with credentials (RFC 3261 §22) or for a longer session interval (RFC 4028 §7.3).
+pub const MAX_INVITES: u8 = 4;
+
 /// The most forks of one INVITE that are acknowledged and hung up one by one.
 pub(crate) const MAX_FORKS: usize = 8;
 

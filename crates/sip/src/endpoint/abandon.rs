@@ -9,12 +9,10 @@ use super::table::{Acknowledging, ClientMachine, ClientTransaction, Owner};
 use super::{Abandoned, Endpoint, Event, Failure, Full, LegId, Outputs, Party, Reason, Stage};
 use crate::dialog::{Dialog, Origin};
 use crate::digest::{Answers, Credentials, Session};
+use crate::limits::MAX_INVITES;
 use crate::message::{Headers, header};
 use crate::transaction::{ClientInvite, T2};
 use crate::transport::Hop;
-
-/// The most INVITEs of one call that are cancelled.
-const MAX_TRIES: u8 = 4;
 
 /// How long an answer is waited for of a peer that does not know the INVITE to cancel: one that has
 /// answered has forgotten the transaction (§13.3.1.4) and repeats its 200 after at most T2; one of
@@ -41,7 +39,7 @@ impl Endpoint {
         out: &mut Outputs,
     ) -> Result<(), Full> {
         let tries = match &abandoned.stage {
-            Stage::Calling { tries, .. } => (*tries).clamp(1, MAX_TRIES),
+            Stage::Calling { tries, .. } => (*tries).clamp(1, MAX_INVITES),
             Stage::Answered(_) => 1,
         };
         if self.legs.len() + usize::from(tries) > self.config.limits.legs {
@@ -87,7 +85,7 @@ impl Endpoint {
             return Err(Full::Taken);
         }
         let mut leg = Leg::new(dialog, state);
-        leg.abandoned = Some(Former { token, confirmed: false });
+        leg.abandoned = Some(Former { token, confirmed: false, in_force: false });
         let id = self.add_leg(key, leg);
         self.dialogs.insert(key, indexed.unwrap_or(id));
         Ok(id)
@@ -146,7 +144,7 @@ impl Endpoint {
                 Err(_) => break,
             }
         }
-        let left = u8::try_from(legs.len()).expect("at most MAX_TRIES");
+        let left = u8::try_from(legs.len()).expect("at most MAX_INVITES");
         // What could not be cancelled is not known to be over.
         let confirmed = left == tries;
         self.abandons.insert(token, Ending { left, confirmed });
@@ -234,10 +232,11 @@ impl Endpoint {
         }
     }
 
-    /// The peer has said that a leg is over.
-    pub(super) fn confirm(&mut self, id: LegId) {
+    /// The peer has said that a leg is over, and maybe that it was the one in force.
+    pub(super) fn confirm(&mut self, id: LegId, in_force: bool) {
         if let Some(former) = self.legs.get_mut(&id).and_then(|leg| leg.abandoned.as_mut()) {
             former.confirmed = true;
+            former.in_force |= in_force;
         }
     }
 
@@ -253,14 +252,15 @@ impl Endpoint {
         }
     }
 
-    /// One leg of an abandoned call is over, for us at least.
+    /// One leg of an abandoned call is over, for us at least. Where it was the one in force the call
+    /// is, whatever becomes of the others: a proxy drops the CANCEL of an INVITE that never was.
     pub(super) fn abandon_done(&mut self, former: Former, out: &mut Outputs) {
-        let Former { token, confirmed } = former;
+        let Former { token, confirmed, in_force } = former;
         let Some(ending) = self.abandons.get_mut(&token) else { return };
         ending.left -= 1;
         ending.confirmed &= confirmed;
-        if ending.left == 0 {
-            let confirmed = ending.confirmed;
+        if ending.left == 0 || in_force {
+            let confirmed = ending.confirmed || in_force;
             self.abandons.remove(&token);
             out.events.push(Event::AbandonDone { token, confirmed });
         }

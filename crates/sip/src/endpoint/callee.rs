@@ -379,7 +379,7 @@ impl Endpoint {
                 calling.early_bye.get_or_insert((tag.into(), q850));
             }
             // Both sides hang up: ours is under way and ends the leg.
-            State::Ending(_) => self.confirm(id),
+            State::Ending(_) => self.confirm(id, true),
         }
     }
 

@@ -11,6 +11,7 @@ use super::table::{
 use super::{Endpoint, Event, Failure, Full, Invite, LegId, Outputs, Party, Reason, Timer};
 use crate::dialog::{Dialog, Origin};
 use crate::digest::{Answers, Asked, Session};
+use crate::limits::MAX_INVITES;
 use crate::message::{Name, NameAddr, Response, Uri, header};
 use crate::token::{Key, Token};
 use crate::transaction::{ClientInvite, Heard};
@@ -20,7 +21,7 @@ use crate::transport::{Hop, Transport};
 const MAX_RING_TIMEOUT: Duration = Duration::from_hours(1);
 
 /// How often an INVITE is sent anew, with credentials or another session interval.
-const MAX_TRIES: u8 = 3;
+const MAX_TRIES: u8 = MAX_INVITES - 1;
 
 impl Endpoint {
     /// Begins a call; see [`Endpoint::invite`].
@@ -355,7 +356,8 @@ impl Endpoint {
         let Some((id, _)) = self.calling(owner, key) else {
             return self.reinvite_heard(now, owner, response, out);
         };
-        self.confirm(id);
+        // After a challenge, or one for a longer interval, another INVITE may have been sent.
+        self.confirm(id, !matches!(response.code, 401 | 407 | 422));
         let Some(leg) = self.legs.get_mut(&id) else { return };
         let State::Calling(calling) = &mut leg.state else { return };
         let failure = match calling.cancel {
@@ -466,7 +468,7 @@ impl Endpoint {
         }
         // It is over, or was before (§15.1.2); another answer says nothing of the call.
         if matches!(response.code, 200..300 | 481) {
-            self.confirm(id);
+            self.confirm(id, true);
         }
         self.finish(now, id, outcome, out);
     }

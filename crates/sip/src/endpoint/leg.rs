@@ -51,6 +51,9 @@ pub(super) struct Former {
     pub(super) token: u64,
     /// The peer said that this leg is over, or not there.
     pub(super) confirmed: bool,
+    /// What it said shows that this was the INVITE in force, so that no other one is: the next one
+    /// goes out only once the one before is answered.
+    pub(super) in_force: bool,
 }
 
 impl Leg {

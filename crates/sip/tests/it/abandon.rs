@@ -98,6 +98,24 @@ fn both_tries_are_cancelled() {
     bench.rest();
 }
 
+/// Goal: the INVITE that was in force is over, so the call is: a proxy that drops the CANCEL of the
+/// one that was never sent holds nothing up. One that was challenged says nothing of the next.
+#[test]
+fn the_invite_in_force_decides() {
+    for (code, at_once, in_the_end) in [(487, true, CONFIRMED), (407, false, UNHEARD)] {
+        let mut bench = Bench::new();
+        bench.act(|e, now, out| e.abandon(now, calling(2), out)).unwrap();
+        let first = bench.response("CANCEL", code, "far", "");
+        let first = first.replace("2 CANCEL", "1 INVITE").replace("first.2", "first");
+        bench.hear(&first);
+        assert_eq!(bench.methods(), ["CANCEL", "CANCEL", "ACK"]);
+        assert_eq!(!bench.events.is_empty(), at_once, "{code}");
+        bench.wait(Duration::from_mins(1));
+        assert_eq!(bench.events, [in_the_end], "{code}");
+        bench.rest();
+    }
+}
+
 /// Goal: a 200 that comes after the CANCEL was refused is acknowledged and hung up.
 #[test]
 fn answer_after_all() {
