@@ -2,6 +2,7 @@
 //! only by somebody who signs.
 
 mod due;
+mod freeze;
 mod touched;
 
 use domain::agreement::availability::{
@@ -20,7 +21,6 @@ use domain::calendar::opening_hours::CalendarKind;
 use domain::calendar::span::{self, Span};
 use domain::{AccountId, Timestamp};
 use sha2::{Digest as _, Sha256};
-use store::chain::{self, Fact};
 pub use store::month_statement::MonthStatement;
 use store::month_statement::{Lifetime, Review};
 use store::outage::Outage;
@@ -30,8 +30,9 @@ use store::{Queries, Tx};
 
 pub use self::due::{MONTHS_BACK_MAX, freeze_due};
 pub(crate) use self::due::{months_back, undecided};
-pub(crate) use self::touched::touch;
+pub use self::freeze::freeze;
 pub use self::touched::{PAGE_MAX, Revised, Touched, revise_touched, touched, touched_months};
+pub(crate) use self::touched::{may_be_frozen, touch};
 use crate::agreement::{Held, at as agreement_at, timetable};
 use crate::violation::{self, MACHINE};
 use crate::{App, Error, Failure, Result};
@@ -136,120 +137,6 @@ pub async fn month(
         evidence_may_move,
         touched,
     })
-}
-
-/// Writes a month down for every account and the platform. Doing it again changes nothing, whether
-/// it ended before, was killed in the middle, or another node does it at the same time.
-///
-/// # Errors
-/// Refused before its time: as a rule before the third day after its end.
-pub async fn freeze(app: &App, month: PersianMonth) -> Result<Frozen, MonthRefusal> {
-    let now = app.now();
-    let time = Span { from: month.start(), to: month.end() };
-    let mut reads = app.read().await?;
-    let agreement = agreement_at(&mut reads, time.from).await?;
-    let at = frozen_at(month, &agreement.draft.parameters);
-    if now < at {
-        return Err(Error::Refused(MonthRefusal::NotFinal(at)));
-    }
-    let facts = facts(&mut reads, time, &agreement.draft.parameters).await?;
-    drop(reads);
-    let mut run = Freezing { now, month, time, facts, agreement, frozen: Frozen::default() };
-    let mut after = AccountId(0);
-    loop {
-        let mut reads = app.read().await?;
-        let lifetimes = store::month_statement::lifetimes(&mut reads, after, BATCH).await?;
-        let Some(last) = lifetimes.last().map(|lifetime| lifetime.account) else { break };
-        let mut standings = standings(&mut reads, &lifetimes, time, &run.agreement).await?;
-        // Who came later had no such month.
-        standings.retain(|standing| standing.coverage.iter().any(|span| span.from < time.to));
-        drop(reads);
-        run.write(app, &standings).await?;
-        after = last;
-    }
-    crate::promise::enter_missed(app, month).await?;
-    // Written last, it says that all the others are there.
-    run.write(app, &[run.platform()]).await?;
-    run.notice(app).await?;
-    Ok(run.frozen)
-}
-
-/// A month that is being written down.
-struct Freezing {
-    now: Timestamp,
-    month: PersianMonth,
-    time: Span,
-    facts: Facts,
-    agreement: Version,
-    frozen: Frozen,
-}
-
-impl Freezing {
-    /// What came while the month was being written down was seen by nobody: it is noted as if it
-    /// had come afterwards.
-    async fn notice(&self, app: &App) -> Result<(), MonthRefusal> {
-        let parameters = &self.agreement.draft.parameters;
-        if facts(&mut app.read().await?, self.time, parameters).await? == self.facts {
-            return Ok(());
-        }
-        let because = "evidence came while it was written down";
-        let (everyone, now) = (Scope::everyone(), self.now);
-        app.write(async |tx| Ok(touch(tx, self.time, &everyone, because, now).await?)).await
-    }
-
-    fn platform(&self) -> Standing {
-        Standing {
-            entitlements: vec![(self.agreement.draft.parameters.paths(), self.time)],
-            ..Standing::full(None, self.time)
-        }
-    }
-
-    /// Writes the months of some down, in one transaction. Those with the same inputs are computed
-    /// once.
-    async fn write(&mut self, app: &App, standings: &[Standing]) -> Result<(), MonthRefusal> {
-        let mut computed: Vec<(Inputs, Written)> = Vec::new();
-        let mut statements = Vec::with_capacity(standings.len());
-        for standing in standings {
-            let agreement = (self.agreement.number, &self.agreement.draft.parameters);
-            let inputs = Inputs::gather(self.month, self.now, agreement, standing, &self.facts);
-            let inputs = inputs.expect("a month that is over has begun");
-            let known = computed.iter().position(|(known, _)| *known == inputs);
-            let place = known.unwrap_or_else(|| {
-                let written = Written::of(&inputs);
-                computed.push((inputs, written));
-                computed.len() - 1
-            });
-            let written = &computed[place].1;
-            statements.push(written.statement(standing.account, self.month, self.now));
-        }
-        let now = self.now;
-        let count = app.write(async |tx| {
-            let mut count = 0;
-            for (_, Written { digest, text, .. }) in &computed {
-                store::month_statement::keep_inputs(tx, digest, text).await?;
-            }
-            for statement in &statements {
-                if !store::month_statement::insert(tx, statement).await? {
-                    continue;
-                }
-                count += 1;
-                if statement.verdict == Some(Verdict::Breached) {
-                    violation::enter_miss(tx, now, statement).await?;
-                }
-            }
-            if let (1.., Some(first), Some(last)) = (count, statements.first(), statements.last()) {
-                let accounts = (first.number(), last.number());
-                let months = Fact::Months { month: first.month, accounts, made_at: now };
-                chain::attest(tx, months, chain::MACHINE, now);
-            }
-            Ok(count)
-        });
-        let count = count.await?;
-        self.frozen.written += count;
-        self.frozen.already += statements.len() as u64 - count;
-        self.frozen.computed += computed.len() as u64;
-        Ok(())
-    }
 }
 
 /// Inputs in the form that is kept, and what they come to.

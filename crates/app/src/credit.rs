@@ -88,13 +88,8 @@ pub(crate) fn or_lost<T: Default>(tried: Result<T, Lost>) -> std::result::Result
 /// # Errors
 /// The database failed.
 pub async fn propose_due(app: &App) -> std::result::Result<u64, Failure> {
-    let now = app.now();
-    let mut reads = app.read().await?;
-    let (held, published) = (Held::read(&mut reads).await?, Published::read(&mut reads).await?);
-    drop(reads);
     let mut proposed = 0;
-    for month in months_back(now) {
-        let in_time = violation::in_time(&held, month, now)?;
+    for month in months_back(app.now()) {
         let mut after = AccountId(0);
         loop {
             let mut reads = app.read().await?;
@@ -103,13 +98,37 @@ pub async fn propose_due(app: &App) -> std::result::Result<u64, Failure> {
             drop(reads);
             let Some(last) = statements.last() else { break };
             after = last.number();
-            for statement in &statements {
-                let verdict = violation::standing(&held, statement, now)?;
-                let rules = Rules { now, in_time, verdict, published: &published };
-                let tried = app.write(async |tx| rules.follow(tx, statement).await).await;
-                proposed += or_lost(tried)?;
-            }
+            proposed += propose_of(app, month, &statements).await?;
         }
+    }
+    Ok(proposed)
+}
+
+/// Proposes what these statements of a month pay back, each as long as it is the last of its
+/// account: they were read before, and another node may have gone on meanwhile. The answer is how
+/// many credits were proposed.
+///
+/// # Errors
+/// The database failed.
+pub async fn propose_of(
+    app: &App,
+    month: PersianMonth,
+    statements: &[MonthStatement],
+) -> std::result::Result<u64, Failure> {
+    let now = app.now();
+    let mut reads = app.read().await?;
+    let (held, published) = (Held::read(&mut reads).await?, Published::read(&mut reads).await?);
+    drop(reads);
+    let in_time = violation::in_time(&held, month, now)?;
+    let mut proposed = 0;
+    for statement in statements {
+        let verdict = violation::standing(&held, statement, now)?;
+        let rules = Rules { now, in_time, verdict, published: &published };
+        if rules.waits(month) {
+            continue;
+        }
+        let tried = app.write(async |tx| rules.follow(tx, statement).await).await;
+        proposed += or_lost(tried)?;
     }
     Ok(proposed)
 }
@@ -126,22 +145,28 @@ struct Rules<'a> {
 }
 
 impl Rules<'_> {
-    /// Makes the credits of an account what its statement says.
+    /// Whether nothing follows yet: evidence may decide it, or there is no schedule, and no number
+    /// is invented.
+    fn waits(&self, month: PersianMonth) -> bool {
+        match self.verdict {
+            Some(Verdict::Undetermined) => true,
+            Some(Verdict::Breached) => self.published.in_force(month).is_none(),
+            _ => false,
+        }
+    }
+
+    /// Makes the credits of an account what its statement says, unless there is a newer one. Two
+    /// who do it at once come one after the other, and the second sees what the first did.
     async fn follow(&self, tx: &mut Tx, statement: &MonthStatement) -> Result<u64, Lost> {
         let Some(account) = statement.account else { return Ok(0) };
-        let schedule = self.published.in_force(statement.month);
-        match self.verdict {
-            Some(Verdict::Undetermined) => return Ok(0),
-            // No number is invented: it waits for a schedule.
-            Some(Verdict::Breached) if schedule.is_none() => return Ok(0),
-            _ => {}
+        store::account::lock(tx, account).await?;
+        let written = store::month_statement::of_month(tx, Some(account), statement.month).await?;
+        if written.last().map(|last| last.revision) != Some(statement.revision) {
+            return Ok(0);
         }
         let text = store::month_statement::inputs(tx, &statement.digest).await?;
         let inputs = text.as_deref().and_then(Inputs::parse);
         let inputs = inputs.ok_or(Failure::of("reading what a month was computed from"))?;
-        if schedule.is_some_and(|(_, schedule)| schedule.draft().total_cap_bp.is_some()) {
-            store::account::lock(tx, account).await?;
-        }
         let subscriptions = store::subscription::of_accounts(tx, account, account).await?;
         let mut proposed = 0;
         for (subscription, computed) in self.reckon(&inputs, &subscriptions) {
@@ -158,48 +183,25 @@ impl Rules<'_> {
     }
 
     /// What a month pays back for each of these subscriptions of an account, and what that is
-    /// computed from; `None` for those for which it was not breached. The promise is made to the
-    /// subscriber (C07): when what they missed together breaches it, though none did alone, each of
-    /// which something was missing is paid back by the figure of all of them (C29).
+    /// computed from; `None` for those that it pays nothing for.
     fn reckon<'s>(
         &self,
         inputs: &Inputs,
         subscriptions: &'s [Subscription],
     ) -> Vec<(&'s Subscription, Option<Computed>)> {
-        if self.verdict != Some(Verdict::Breached) {
-            return subscriptions.iter().map(|one| (one, None)).collect();
-        }
-        let narrowed: Vec<Inputs> = subscriptions.iter().map(|one| narrowed(inputs, one)).collect();
-        let is_one_alone = narrowed.iter().any(|one| one.breach(self.in_time).is_some());
-        let together = inputs.breach(self.in_time).filter(|_| !is_one_alone);
-        let of = |(subscription, narrowed): (&'s Subscription, &Inputs)| {
-            let missed =
-                |figure| narrowed.measured(figure).is_some_and(|measured| measured.down_us > 0);
-            let computed = match together {
-                Some(figure) if missed(figure) => self.computed(inputs, figure, subscription),
-                Some(_) => None,
-                None => {
-                    let figure = narrowed.breach(self.in_time);
-                    figure.and_then(|figure| self.computed(narrowed, figure, subscription))
-                }
-            };
-            (subscription, computed)
-        };
-        subscriptions.iter().zip(&narrowed).map(of).collect()
+        let breached = self.verdict == Some(Verdict::Breached);
+        let of = |one| (one, breached.then(|| self.computed(inputs, one)).flatten());
+        subscriptions.iter().map(of).collect()
     }
 
-    /// What a figure of these inputs pays back of the price of a subscription.
-    fn computed(
-        &self,
-        inputs: &Inputs,
-        figure: Figure,
-        subscription: &Subscription,
-    ) -> Option<Computed> {
+    /// What a month that was breached pays back for a subscription.
+    fn computed(&self, inputs: &Inputs, subscription: &Subscription) -> Option<Computed> {
         let (schedule, rules) = self.published.in_force(inputs.month)?;
-        let measured = inputs.measured(figure)?;
         let price = asked_for(subscription, inputs.month)?;
-        let amount = rules.draft().amount(price, &measured);
-        let text = inputs.to_text();
+        let own = narrowed(inputs, subscription);
+        let amount = |measured: &Measured| rules.draft().amount(price, measured);
+        let (amount, of, figure) = better(inputs, &own, self.in_time, amount)?;
+        let text = of.to_text();
         let digest = Sha256::digest(&text).to_vec();
         Some((amount, Basis { price, schedule, digest, figure }, text))
     }
@@ -255,6 +257,26 @@ impl Rules<'_> {
         };
         Ok(u64::from(store::credit::insert(tx, &new).await?.is_some()))
     }
+}
+
+/// The amount of a subscription in a month that was breached, and what it is computed from. The
+/// promise is made to the subscriber (C07), so a subscription of which anything was missing is paid
+/// back by the figure of all that the subscriber missed, or by its own where that breaches the
+/// month alone and pays more (C29). So who misses more never gets less (I10). `None` when nothing
+/// of it was missing.
+fn better<'i>(
+    inputs: &'i Inputs,
+    own: &'i Inputs,
+    in_time: bool,
+    amount: impl Fn(&Measured) -> Rials,
+) -> Option<(Rials, &'i Inputs, Figure)> {
+    let by = |of: &'i Inputs| {
+        let figure = of.breach(in_time)?;
+        let missed = own.measured(figure).is_some_and(|measured| measured.down_us > 0);
+        missed.then_some((amount(&of.measured(figure)?), of, figure))
+    };
+    // Of two that are the same, its own.
+    [by(inputs), by(own)].into_iter().flatten().max_by_key(|(amount, ..)| *amount)
 }
 
 /// What of a subscriber's month concerns one of its subscriptions.
@@ -414,7 +436,9 @@ pub(crate) async fn reckon_anew(
     let mut is_raised = false;
     for of in credits.chunk_by(|one, two| one.new.key.subscription == two.new.key.subscription) {
         let newest = of.iter().max_by_key(|kept| kept.id).expect("a chunk is never empty");
-        if newest.credit.state() == State::Reversed {
+        let reversed = |moved: &Moved| moved.done == Move::Reverse && moved.actor != MACHINE;
+        let by_staff = of.iter().any(|kept| kept.moves.iter().any(reversed));
+        if by_staff || newest.credit.state() == State::Reversed {
             return Ok(());
         }
         let but = But::Automatic(newest.new.key.subscription);
@@ -483,7 +507,8 @@ pub async fn reckoned(
 }
 
 /// Whether a credit is computed from all that its subscriber missed in the month, as the statement
-/// has it: of several subscriptions none was breached alone, or there is one.
+/// has it: not from what one of several
+/// subscriptions missed alone.
 ///
 /// # Errors
 /// The database failed.
@@ -538,4 +563,80 @@ fn said(text: &str, what: &'static str) -> Result<(), CreditRefusal> {
         return Err(Error::Refused(CreditRefusal::Text(what)));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::agreement::availability::{Evidence, Facts, Seen, Standing};
+    use domain::agreement::compensation::Draft;
+    use domain::agreement::parameter::Parameters;
+    use domain::agreement::scope::Scope;
+
+    use super::*;
+
+    const RISING: [&str; 2] = [
+        "shape = percent-by-availability\nborder = lower\ncap_bp = 10000\nleast_rials = 0\n\
+         review_hours = 0\nrow = 0 990000 2500\nrow = 990000 995800 1000\n\
+         row = 995800 1000000 0\n",
+        "shape = multiple-of-excess\nborder = lower\ncap_bp = 10000\nleast_rials = 0\n\
+         review_hours = 0\ntimes_hundredths = 1000\n",
+    ];
+
+    /// What a month pays back for a subscription of the panel and for one of the API, each away for
+    /// so many hours, at once or not.
+    fn paid(rules: &Draft, hours: [i64; 2], at_once: bool) -> [Rials; 2] {
+        const HOUR_US: i64 = 3_600_000_000;
+        let month = PersianMonth::parse("1405-09").unwrap();
+        let whole = Span { from: month.start(), to: month.end() };
+        let paths = ["panel", "api"].map(|path| Paths::parse(path).unwrap());
+        let mut evidence = Vec::new();
+        for (place, (paths, hours)) in paths.into_iter().zip(hours).enumerate() {
+            let day = if at_once { 3 } else { 3 + i64::try_from(place).unwrap() };
+            let from = whole.from.plus_us(day * 24 * HOUR_US);
+            let mut see = |seen, from, to| {
+                let span = Span::new(from, to)?;
+                evidence.push(Evidence { seen, paths, scope: Scope::everyone(), span });
+                Some(())
+            };
+            let to = from.plus_us(hours * HOUR_US);
+            see(Seen::Up, whole.from, from);
+            see(Seen::Down, from, to);
+            see(Seen::Up, to, whole.to);
+        }
+        let facts = Facts { evidence, windows: Vec::new(), excluded: Vec::new() };
+        let entitlements = paths.map(|paths| (paths, whole)).to_vec();
+        let standing = Standing { entitlements, ..Standing::full(Some(AccountId(1)), whole) };
+        let of = (1, &Parameters::first());
+        let inputs = Inputs::gather(month, month.end(), of, &standing, &facts).unwrap();
+        paths.map(|paths| {
+            let own = inputs.narrowed(paths, &[whole]);
+            let amount = |measured: &Measured| rules.amount(Rials(1_000_000), measured);
+            better(&inputs, &own, true, amount).map_or(Rials::ZERO, |(amount, ..)| amount)
+        })
+    }
+
+    /// I10, C29: whichever subscription is away for longer, neither gets less; which was not away
+    /// gets nothing.
+    #[test]
+    fn more_downtime_never_pays_a_subscription_less() {
+        for text in RISING {
+            let rules = Draft::parse(text, "Maryam").unwrap();
+            for at_once in [false, true] {
+                for (panel, api) in (0..9).flat_map(|panel| (0..9).map(move |api| (panel, api))) {
+                    let less = paid(&rules, [panel, api], at_once);
+                    for more in [[panel + 1, api], [panel, api + 1]] {
+                        let of_more = paid(&rules, more, at_once);
+                        let falls = less.iter().zip(of_more).any(|(less, more)| more < *less);
+                        assert!(!falls, "{panel} {api} {more:?}: {less:?} {of_more:?}");
+                    }
+                    for (hours, paid) in [panel, api].into_iter().zip(less) {
+                        assert!(hours > 0 || paid == Rials::ZERO, "{panel} {api}: {less:?}");
+                    }
+                }
+            }
+            let sums = [[2, 2], [2, 6]].map(|hours| paid(&rules, hours, false));
+            assert!(sums[0].iter().all(|one| *one > Rials::ZERO), "{sums:?}");
+            assert!(sums[1].iter().all(|one| *one > Rials::ZERO), "{sums:?}");
+        }
+    }
 }

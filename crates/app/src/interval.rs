@@ -19,7 +19,7 @@ use store::chain::Fact;
 use store::interval as kept;
 
 use crate::account::never_refused;
-use crate::availability::touch;
+use crate::availability::{may_be_frozen, touch};
 use crate::dialing::Asker;
 use crate::{App, Failure, evidence_day};
 
@@ -232,7 +232,7 @@ async fn late(
     if from >= PersianMonth::of(now).start() {
         return Ok(());
     }
-    for month in store::month_statement::platform_months(tx).await? {
+    for month in may_be_frozen(tx, from, now).await? {
         let time = Span { from: month.start(), to: month.end() };
         let part = |spans: &[Span]| -> Vec<Span> {
             spans.iter().filter_map(|span| span.within(time)).collect()

@@ -1,12 +1,18 @@
 //! What was seen of the covered paths: outages, times in which they worked, and who shared a fate
 //! with whom. A wrong outage is reversed and stays to be seen.
 
+mod found;
+
 use domain::agreement::availability::{Evidence, Seen};
 use domain::agreement::cause::Cause;
 use domain::agreement::scope::{Group, Paths, Scope};
 use domain::calendar::span::Span;
-use domain::{AccountId, QuickSendId, Timestamp};
+use domain::{AccountId, Timestamp};
 
+pub use self::found::{
+    Attempted, Joined, Unsearched, attempts, attest_found, before, found, join_found, latest_end,
+    searched, unsearched,
+};
 use crate::chain::{self, Fact};
 use crate::value::values;
 use crate::{Queries, Result, Row, Tx};
@@ -337,149 +343,6 @@ pub async fn join(tx: &mut Tx, group: Group, account: AccountId, from: Timestamp
         chain::attest(tx, Fact::Membership(group, account, from), chain::OPERATOR, from);
     }
     Ok(joined)
-}
-
-/// An outage of a prefix or trunk for which calls are to be looked through.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unsearched {
-    /// Its number.
-    pub id: i64,
-    /// For whom it is.
-    pub scope: Scope,
-    /// Since when it was.
-    pub from: Timestamp,
-    /// Until when; `None` while it lasts.
-    pub to: Option<Timestamp>,
-}
-
-/// The outages of prefixes and trunks that stand and for whose whole time calls were not looked
-/// through: at most `limit`.
-///
-/// # Errors
-/// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
-pub async fn unsearched(reads: &mut impl Queries, limit: u32) -> Result<Vec<Unsearched>> {
-    let sql = "SELECT id, scope, from_us, to_us FROM outage
-               WHERE reversed_at_us IS NULL
-                     AND (scope LIKE '%prefix:%' OR scope LIKE '%trunk:%')
-                     AND (attempts_until_us IS NULL OR to_us IS NULL
-                          OR attempts_until_us < to_us)
-               ORDER BY id LIMIT $1";
-    let unsearched = |row: &Row| {
-        Ok(Unsearched {
-            id: row.get("id")?,
-            scope: row.parse("scope", Scope::parse)?,
-            from: row.get("from_us")?,
-            to: row.get("to_us")?,
-        })
-    };
-    reads.query(sql, values![limit]).await?.iter().map(unsearched).collect()
-}
-
-/// Notes until when calls were looked through for an outage, unless it was changed meanwhile.
-///
-/// # Errors
-/// [`crate::Error::Unavailable`].
-pub async fn searched(tx: &mut Tx, outage: &Unsearched, until: Timestamp) -> Result<()> {
-    let sql = "UPDATE outage SET attempts_until_us = $2 WHERE id = $1 AND from_us = $3";
-    tx.execute(sql, values![outage.id, until, outage.from]).await?;
-    Ok(())
-}
-
-/// A send and a trunk by which it was tried.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Attempted {
-    /// Which.
-    pub id: QuickSendId,
-    /// Whose.
-    pub account: AccountId,
-    /// Whether that is a sandbox, which reaches nobody.
-    pub sandbox: bool,
-    /// Whom it is to call: a number, or an extension.
-    pub destination: String,
-    /// When it was taken.
-    pub accepted_at: Timestamp,
-    /// The trunk of an attempt that ended.
-    pub ended_by: Option<String>,
-    /// The trunk of one that is open.
-    pub open_by: Option<String>,
-}
-
-/// The sends before `before` with the trunks by which they were tried, the newest first, each once
-/// for each of its attempts: those of at most `limit` sends.
-///
-/// # Errors
-/// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
-pub async fn attempts(
-    reads: &mut impl Queries,
-    before: QuickSendId,
-    limit: u32,
-) -> Result<Vec<Attempted>> {
-    let sql = "SELECT q.id AS id, q.account_id AS account_id, c.sandbox_of AS sandbox_of,
-                      q.destination AS destination, q.accepted_at_us AS accepted_at_us,
-                      o.trunk AS ended_by, a.trunk AS open_by
-               FROM (SELECT id, account_id, destination, accepted_at_us FROM quick_send
-                     WHERE id < $1 ORDER BY id DESC LIMIT $2) q
-               JOIN account c ON c.id = q.account_id
-               LEFT JOIN outcome o ON o.quick_send_id = q.id
-               LEFT JOIN attempt a ON a.quick_send_id = q.id
-               ORDER BY q.id DESC";
-    let attempted = |row: &Row| {
-        let sandbox_of: Option<AccountId> = row.get("sandbox_of")?;
-        Ok(Attempted {
-            id: row.get("id")?,
-            account: row.get("account_id")?,
-            sandbox: sandbox_of.is_some(),
-            destination: row.get("destination")?,
-            accepted_at: row.get("accepted_at_us")?,
-            ended_by: row.get("ended_by")?,
-            open_by: row.get("open_by")?,
-        })
-    };
-    reads.query(sql, values![before, limit]).await?.iter().map(attempted).collect()
-}
-
-/// Puts an account into a group for the time of an outage, because calls of its were to go there.
-/// What was found before of the same outage follows its time; what a person said of that very
-/// moment stays. `false`: it was in the group then.
-///
-/// # Errors
-/// [`crate::Error::Unavailable`].
-pub async fn join_found(
-    tx: &mut Tx,
-    (group, account): (Group, AccountId),
-    time: Span,
-    outage: i64,
-) -> Result<bool> {
-    let group = group.to_string();
-    let sql = "UPDATE group_member SET from_us = $4, to_us = $5
-               WHERE group_name = $1 AND account_id = $2 AND outage_id = $3
-                     AND NOT EXISTS (SELECT 1 FROM group_member other
-                                     WHERE other.group_name = $1 AND other.account_id = $2
-                                           AND other.from_us = $4 AND other.outage_id IS NULL)";
-    let moved = values![&group, account, outage, time.from, time.to];
-    if tx.execute(sql, moved).await? > 0 {
-        return Ok(false);
-    }
-    let sql = "INSERT INTO group_member (group_name, account_id, from_us, to_us, outage_id)
-               SELECT CAST($1 AS TEXT), CAST($2 AS BIGINT), CAST($3 AS BIGINT),
-                      CAST($4 AS BIGINT), CAST($5 AS BIGINT)
-               WHERE NOT EXISTS (SELECT 1 FROM group_member
-                                 WHERE group_name = $1 AND account_id = $2
-                                       AND from_us <= $3 AND (to_us IS NULL OR to_us >= $4))
-               ON CONFLICT (group_name, account_id, from_us) DO NOTHING";
-    Ok(tx.execute(sql, values![&group, account, time.from, time.to, outage]).await? == 1)
-}
-
-/// Attests who was found to be in the groups of an outage, if anybody was.
-///
-/// # Errors
-/// [`crate::Error::Unavailable`].
-pub async fn attest_found(tx: &mut Tx, outage: i64, at: Timestamp) -> Result<()> {
-    let sql = "SELECT outage_id FROM group_member WHERE outage_id = $1 LIMIT 1";
-    if tx.query_opt(sql, values![outage]).await?.is_some() {
-        chain::attest(tx, Fact::FoundMembers(outage), chain::MACHINE, at);
-    }
-    Ok(())
 }
 
 /// Takes an account out of a group. `false`: it is not in it, or joined later.

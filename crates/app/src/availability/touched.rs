@@ -1,6 +1,8 @@
 //! Frozen months whose figures may be others by now: whoever changes an outage or brings evidence
 //! late notes in the same commit whom it touches, and one who signs revises them all.
 
+use std::collections::BTreeSet;
+
 use domain::agreement::scope::Scope;
 use domain::agreement::statement::REASON_MAX;
 use domain::calendar::month::PersianMonth;
@@ -35,23 +37,32 @@ pub(crate) async fn touch(
     because: &str,
     now: Timestamp,
 ) -> store::Result<()> {
-    let mut months = store::month_statement::platform_months(tx).await?;
-    // One that is being frozen, or whose freeze was broken off, has some of its statements.
-    let mut month = PersianMonth::of(now);
-    for _ in 0..MONTHS_BACK_MAX {
-        month = before(month);
-        if month.end() <= span.from {
-            break;
-        }
-        months.insert(month);
-    }
-    for month in months {
+    for month in may_be_frozen(tx, span.from, now).await? {
         let of_month = Span { from: month.start(), to: month.end() };
         if let Some(part) = span.within(of_month) {
             store::month_statement::touch(tx, month, (scope, part), (because, now)).await?;
         }
     }
     Ok(())
+}
+
+/// The months of which statements may be there and that were not over before a moment: the frozen
+/// ones; and one that is being frozen, or whose freeze was broken off, has some.
+pub(crate) async fn may_be_frozen(
+    tx: &mut Tx,
+    since: Timestamp,
+    now: Timestamp,
+) -> store::Result<BTreeSet<PersianMonth>> {
+    let mut months = store::month_statement::platform_months(tx).await?;
+    let mut month = PersianMonth::of(now);
+    for _ in 0..MONTHS_BACK_MAX {
+        month = before(month);
+        if month.end() <= since {
+            break;
+        }
+        months.insert(month);
+    }
+    Ok(months)
 }
 
 /// The frozen months that something touched since they were written down, with how many accounts
@@ -105,7 +116,7 @@ pub async fn revise_touched(
             match revise_one(app, month, one, (reason, signer)).await {
                 Ok(Some(true)) => done.revised += 1,
                 Ok(Some(false)) => done.unchanged += 1,
-                // It was touched again, or somebody else revises it just now.
+                // It was touched again, somebody else revises it just now, or it is not all frozen.
                 Ok(None) => {}
                 Err(failure) => {
                     let what = format!("revising {month} of {}", one.number);
@@ -134,6 +145,10 @@ async fn revise_one(
         if !store::month_statement::take_touched(tx, month, one).await? {
             return Err(Error::Refused(MonthRefusal::Meanwhile));
         }
+        if store::month_statement::of_month(tx, None, month).await?.is_empty() {
+            // It is being frozen just now, or that was broken off: it is revised once it is.
+            return Err(Error::Refused(MonthRefusal::NotFrozen));
+        }
         match revise_in(tx, (whose, month), (reason, signer), (None, now)).await {
             Ok(_) => Ok(true),
             Err(Error::Refused(MonthRefusal::Unchanged | MonthRefusal::NotFrozen)) => Ok(false),
@@ -142,7 +157,7 @@ async fn revise_one(
     });
     match done.await {
         Ok(written) => Ok(Some(written)),
-        Err(Error::Refused(MonthRefusal::Meanwhile)) => Ok(None),
+        Err(Error::Refused(MonthRefusal::NotFrozen | MonthRefusal::Meanwhile)) => Ok(None),
         Err(Error::Refused(refusal)) => Err(Failure::of(format!("{refusal:?}"))),
         Err(Error::Failed(failure)) => Err(failure),
     }

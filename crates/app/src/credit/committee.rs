@@ -4,8 +4,8 @@ use domain::Timestamp;
 use domain::agreement::credit::Move;
 use domain::billing::subscription::State as Subscribed;
 use domain::calendar::month::PersianMonth;
-use store::Tx;
 use store::credit::{By, Kept};
+use store::{Queries, Tx};
 
 use super::{BATCH, keep, lost, or_lost};
 use crate::agreement::Held;
@@ -31,10 +31,16 @@ pub async fn hand_over_due(app: &App) -> std::result::Result<u64, Failure> {
         let mut reads = app.read().await?;
         let held = Held::read(&mut reads).await?;
         let found = store::credit::carried(&mut reads, this, after, BATCH).await?;
-        drop(reads);
         let Some(last) = found.last() else { return Ok(handed) };
         after = last.id;
-        for id in found.iter().map(|kept| kept.id) {
+        let mut due = Vec::new();
+        for kept in &found {
+            if no_invoice_takes(&mut reads, &held, kept, this).await?.is_some() {
+                due.push(kept.id);
+            }
+        }
+        drop(reads);
+        for id in due {
             let tried = app.write(async |tx| {
                 let Some(mut kept) = store::credit::find(tx, id).await? else { return Ok(0) };
                 let Some(reason) = no_invoice_takes(tx, &held, &kept, this).await? else {
@@ -54,7 +60,7 @@ pub async fn hand_over_due(app: &App) -> std::result::Result<u64, Failure> {
 
 /// Why no invoice takes a credit any more; `None` when one may.
 async fn no_invoice_takes(
-    tx: &mut Tx,
+    reads: &mut impl Queries,
     held: &Held,
     kept: &Kept,
     this: PersianMonth,
@@ -63,7 +69,7 @@ async fn no_invoice_takes(
     if !kept.credit.is_carried_to(this, months) {
         return Ok(Some(NOT_IN_TIME));
     }
-    let subscription = store::subscription::find(tx, kept.new.key.subscription).await?;
+    let subscription = store::subscription::find(reads, kept.new.key.subscription).await?;
     let is_over = subscription.is_none_or(|one| one.state() == Subscribed::Ended);
     Ok(is_over.then_some(OVER))
 }

@@ -48,14 +48,22 @@ pub async fn look_missing(app: &App) -> std::result::Result<u64, Failure> {
             };
             app.write(async |tx| note(tx).await).await.map_err(never_refused)?;
         }
-        let due = missing.iter().filter_map(|one| entry(one, grace_us, now));
-        entered += enter_all(app, &due.collect::<Vec<_>>()).await?;
+        let mut due = Vec::new();
+        let mut reads = app.read().await?;
+        for new in missing.iter().filter_map(|one| entry(one, grace_us, now)) {
+            if store::violation::under(&mut reads, &new.reference).await?.is_none() {
+                due.push(new);
+            }
+        }
+        drop(reads);
+        entered += enter_all(app, &due).await?;
     }
 }
 
-/// The entry of an account whose time has passed.
+/// The entry of an account whose time has passed. Only what is noted is entered, under the moment
+/// that was noted: two nodes that look at once would each have a moment of their own.
 fn entry(missing: &Missing, grace_us: i64, now: Timestamp) -> Option<NewViolation> {
-    let since = missing.since.unwrap_or(now);
+    let since = missing.since?;
     let due = since.plus_us(grace_us);
     (due <= now).then(|| NewViolation {
         account: Some(missing.account),

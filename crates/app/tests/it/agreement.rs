@@ -234,7 +234,14 @@ async fn what_changes_within_a_freeze_is_due_for_review(world: &World) {
         page.into_iter().map(|one| one.number).collect::<Vec<_>>()
     };
     assert_eq!(due().await, [account]);
+    // Nobody can revise it yet, and it is not forgotten for that.
+    let early = availability::revise_touched(app, dey(), "late logs", "Maryam").await.unwrap();
+    assert_eq!((early, due().await), (availability::Revised::default(), vec![account]));
+    // As if the outage had come while it was written down, which noted nothing, and it was killed
+    // then: whoever goes on finds it.
+    crate::chain::bend(world, "DELETE FROM month_touched").await;
     assert_eq!(availability::freeze(app, dey()).await.unwrap().written, 1);
+    assert_eq!(due().await, [account]);
     let done = availability::revise_touched(app, dey(), "late logs", "Maryam").await.unwrap();
     assert_eq!((done.revised, due().await), (1, vec![]));
     let down = async |account| {

@@ -5,9 +5,10 @@ use app::{Caller, availability, quick_send, trunk};
 use domain::agreement::scope::{Paths, Scope};
 use domain::calendar::month::PersianMonth;
 use domain::calendar::span::Span;
-use domain::{AccountId, Disposition, Timestamp, Trunk};
+use domain::{AccountId, Disposition, QuickSendId, Timestamp, Trunk};
 
 use crate::calls::call_all;
+use crate::chain::bend;
 use crate::engines::on_both_engines;
 use crate::quick_send::new_send;
 use crate::violation::go_to;
@@ -125,4 +126,127 @@ async fn who_calls_by_a_trunk_is_touched(world: &World) {
     assert_eq!((down_hours(world, called).await, down_hours(world, waits).await), (1, 0));
 }
 
-on_both_engines!(who_calls_there_is_touched, who_calls_by_a_trunk_is_touched);
+/// T054. Goal: outages of one prefix that began at one moment, or are corrected to, are each down
+/// for who called there, for all of its time; and none keeps another from being looked at.
+async fn outages_that_began_together_are_all_felt(world: &World) {
+    let app = &world.app;
+    go_to(world, "1405/09/11 10:00");
+    let (caller, other) = (customer(world).await, customer(world).await);
+    calls(world, &caller, "09121230001").await;
+    calls(world, &other, "09351230001").await;
+    go_to(world, "1405/09/11 12:00");
+    let from = app.now();
+    let hours = |first, last| {
+        Span::new(from.plus_us(first * HOUR_US), from.plus_us(last * HOUR_US)).unwrap()
+    };
+    let ended = |scope, time: Span| broken(scope, time.from, Some(time.to));
+    world.clock.advance_ms(9 * HOUR_US / 1000);
+    let first = outage::record(app, ended("prefix:912", hours(0, 1))).await.unwrap();
+    outage::record(app, ended("prefix:912", hours(0, 3))).await.unwrap();
+    let look = async || outage::look_attempts(app).await.unwrap();
+    let down = async || down_hours(world, caller.account.id).await;
+    assert_eq!((look().await, down().await), (1, 3));
+    // The first was another time; the second stays what it was.
+    outage::correct(app, first, hours(-2, -1), "the log", "Reza").await.unwrap();
+    assert_eq!((look().await, down().await), (0, 4));
+    let third = outage::record(app, ended("prefix:912", hours(4, 5))).await.unwrap();
+    assert_eq!((look().await, down().await), (1, 5));
+    // It began with the second; one that is looked at after it is looked at.
+    outage::correct(app, third, hours(0, 5), "the log", "Reza").await.unwrap();
+    outage::record(app, ended("prefix:935", hours(6, 7))).await.unwrap();
+    assert_eq!((look().await, down().await), (1, 6));
+    assert_eq!(down_hours(world, other.account.id).await, 1);
+    assert_eq!((look().await, down().await), (0, 6));
+    assert!(app::chain::verify(app, &[]).await.unwrap().wrong.is_empty());
+}
+
+/// T054. Goal: whoever turns out to have been touched in a frozen month, because an outage is
+/// corrected into it, is due for review.
+async fn an_outage_that_moves_into_a_frozen_month_is_noted(world: &World) {
+    let app = &world.app;
+    go_to(world, "1405/09/28 12:00");
+    let (caller, elsewhere) = (customer(world).await, customer(world).await);
+    calls(world, &caller, "09121230001").await;
+    calls(world, &elsewhere, "09351230001").await;
+    go_to(world, "1405/10/02 00:00");
+    let from = app.now();
+    go_to(world, "1405/10/04 00:00");
+    let azar = PersianMonth::parse("1405-09").unwrap();
+    availability::freeze(app, azar).await.unwrap();
+    let night = broken("prefix:912", from, Some(from.plus_us(HOUR_US)));
+    let id = outage::record(app, night).await.unwrap();
+    assert_eq!(outage::look_attempts(app).await.unwrap(), 1);
+    let due = async || {
+        let page = availability::touched(app, azar, AccountId(-1), 9).await.unwrap();
+        page.into_iter().map(|one| one.number).collect::<Vec<_>>()
+    };
+    assert_eq!(due().await, []);
+    let day_us = 24 * HOUR_US;
+    let earlier = Span::new(from.plus_us(-2 * day_us), from.plus_us(HOUR_US - 2 * day_us)).unwrap();
+    outage::correct(app, id, earlier, "the carrier says so", "Reza").await.unwrap();
+    assert_eq!(outage::look_attempts(app).await.unwrap(), 0);
+    assert_eq!(due().await, [caller.account.id]);
+}
+
+/// Goal: what was looked through once is not read again each hour while an outage lasts; the one
+/// that waits longest is looked at first, and one of which nothing can follow any more is left.
+async fn calls_are_looked_through_once(world: &World) {
+    let app = &world.app;
+    go_to(world, "1405/09/10 12:00");
+    let early = customer(world).await;
+    calls(world, &early, "09351230002").await;
+    go_to(world, "1405/09/11 12:00");
+    let from = app.now();
+    let id = outage::record(app, broken("prefix:912", from, None)).await.unwrap();
+    let lasts = outage::record(app, broken("prefix:913", from, None)).await.unwrap();
+    world.clock.advance_ms(HOUR_US / 1000);
+    let look = async || outage::look_attempts(app).await.unwrap();
+    assert_eq!(look().await, 0);
+    // As if that call had gone there: nobody looks at it any more, until the outage is corrected.
+    bend(world, "UPDATE quick_send SET destination = '09121230002'").await;
+    world.clock.advance_ms(2 * HOUR_US / 1000);
+    assert_eq!(look().await, 0);
+    let time = Span::new(from, from.plus_us(HOUR_US)).unwrap();
+    outage::correct(app, id, time, "the log", "Reza").await.unwrap();
+    let due = async |since| {
+        let due = store::outage::unsearched(&mut world.db.read().await.unwrap(), since, 9).await;
+        due.unwrap().iter().map(|one| one.id).collect::<Vec<_>>()
+    };
+    assert_eq!(due(Timestamp(0)).await, [id, lasts]);
+    assert_eq!(due(time.to).await, [lasts], "what is over is left alone");
+    assert_eq!(look().await, 1);
+    assert_eq!(due(Timestamp(0)).await, [lasts]);
+    assert_eq!(down_hours(world, early.account.id).await, 1);
+}
+
+/// Goal: sends since a time are found without reading those before it.
+async fn sends_since_a_time_are_found(world: &World) {
+    let first = world.app.now();
+    let caller = customer(world).await;
+    let mut reads = world.db.read().await.unwrap();
+    assert_eq!(store::outage::before(&mut reads, first).await.unwrap(), QuickSendId(0));
+    drop(reads);
+    for _ in 0..5 {
+        calls(world, &caller, "09121230001").await;
+        world.clock.advance_ms(HOUR_US / 1000);
+    }
+    let mut reads = world.db.read().await.unwrap();
+    for hour in 0..7 {
+        for (us, not_before) in [(0, hour), (1, hour + 1)] {
+            let at = first.plus_us(hour * HOUR_US + us);
+            let before = store::outage::before(&mut reads, at).await.unwrap();
+            let since = store::outage::attempts(&mut reads, before, 9).await.unwrap();
+            let expected = usize::try_from((5 - not_before).max(0)).unwrap();
+            assert_eq!(since.len(), expected, "{hour} {us}");
+        }
+    }
+}
+
+on_both_engines!(
+    who_calls_there_is_touched,
+    who_calls_by_a_trunk_is_touched,
+    outages_that_began_together_are_all_felt,
+    an_outage_that_moves_into_a_frozen_month_is_noted,
+    calls_are_looked_through_once,
+    sends_since_a_time_are_found,
+);

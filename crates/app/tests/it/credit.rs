@@ -15,7 +15,8 @@ use domain::{AccountId, Rials};
 use crate::claim::{committee, decision, file};
 use crate::engines::on_both_engines;
 use crate::money::{
-    PRICE, a_breached_azar, assigned, grant, hour, newest, plan, publish_now, state, subscribe,
+    PRICE, a_breached_azar, assigned, capped, grant, hour, newest, plan, publish_now, state,
+    subscribe,
 };
 use crate::refusal;
 use crate::violation::{at, go_to, month, seen, span};
@@ -69,6 +70,116 @@ async fn what_breaches_together_is_paid_together(world: &World) {
     }
     assert_eq!(credits(world, alone).await, [], "two hours are no breach by themselves");
     assert_eq!(hour(app).await, [0, 0, 0, 0], "once");
+}
+
+/// C29, I10. Goal: of two subscriptions that were breached together one is away for longer, as a
+/// revision says: it is paid back more, and the other loses nothing of what it was owed.
+async fn more_downtime_takes_nothing_from_the_other(world: &World) {
+    let app = &world.app;
+    publish_now(app).await;
+    let account = world.customer(0).await.0.account.id;
+    // Of a year: no invoice comes that takes what is owed.
+    let panel = subscribe(app, account, &plan("panel", 12, 12_000_000)).await;
+    let api = subscribe(app, account, &plan("api", 12, 24_000_000)).await;
+    go_to(world, "1405/09/04 00:00");
+    hour(app).await;
+    for one in invoice::list(app, account, None, 9).await.unwrap() {
+        let reference = format!("bank {}", one.id);
+        invoice::pay(app, one.id, (&reference, None), "Sara").await.unwrap();
+    }
+    go_to(world, "1405/10/03 23:00");
+    let azar = span("1405/09/01 00:00", "1405/10/01 00:00");
+    seen(world, azar, "panel", &[span("1405/09/10 01:00", "1405/09/10 03:00")]).await;
+    seen(world, azar, "api", &[span("1405/09/12 01:00", "1405/09/12 03:00")]).await;
+    go_to(world, "1405/10/04 00:00");
+    hour(app).await;
+    let owed = async || {
+        let all = credits(world, account).await;
+        let of = |one: &credit::Kept| {
+            assert_eq!(one.credit.state(), Credit::Posted);
+            (one.new.key.subscription, one.credit.amount().0)
+        };
+        all.iter().map(of).collect::<Vec<_>>()
+    };
+    let mut both = vec![(panel, 100_000), (api, 200_000)];
+    assert_eq!(owed().await, both, "a tenth of each");
+    let more = span("1405/09/14 01:00", "1405/09/14 07:00");
+    seen(world, more, "api", &[more]).await;
+    let why = "another outage";
+    availability::revise(app, Some(account), month("1405-09"), why, "Maryam").await.unwrap();
+    hour(app).await;
+    // Ten hours are a quarter for both; the API has that by its own eight as well.
+    both.extend([(panel, 150_000), (api, 300_000)]);
+    assert_eq!(owed().await, both);
+    let of_whole = credit::is_of_whole_month;
+    let all = credits(world, account).await;
+    assert!(of_whole(app, &all[2]).await.unwrap() && !of_whole(app, &all[3]).await.unwrap());
+}
+
+/// I09, T061. Goal: a node that read a statement before another revised it and followed that does
+/// nothing more: what the revision brought stays.
+async fn a_statement_that_is_not_the_last_is_not_followed(world: &World) {
+    let app = &world.app;
+    publish_now(app).await;
+    let account = world.customer(0).await.0.account.id;
+    subscribe(app, account, &plan("all", 12, 12_000_000)).await;
+    a_breached_azar(world).await;
+    availability::freeze_due(app).await.unwrap();
+    let (azar, first) = (month("1405-09"), AccountId(0));
+    let mut reads = world.db.read().await.unwrap();
+    let stale = store::month_statement::to_credit(&mut reads, azar, first, 9).await.unwrap();
+    drop(reads);
+    assert_eq!(stale.len(), 1);
+    let more = span("1405/09/12 00:00", "1405/09/12 06:00");
+    seen(world, more, "api", &[more]).await;
+    availability::revise(app, Some(account), azar, "another outage", "Maryam").await.unwrap();
+    hour(app).await;
+    let before = credits(world, account).await;
+    let owed = |all: &[credit::Kept]| {
+        all.iter().map(|one| (one.credit.state(), one.credit.amount().0)).collect::<Vec<_>>()
+    };
+    assert_eq!(owed(&before), [(Credit::Posted, 250_000)]);
+    assert_eq!(credit::propose_of(app, azar, &stale).await.unwrap(), 0);
+    hour(app).await;
+    assert_eq!(owed(&credits(world, account).await), [(Credit::Posted, 250_000)]);
+}
+
+/// I09. Goal: staff reverse the first of two credits of a month; it does not come back when a grant
+/// is no more, though the second one stands.
+async fn what_staff_reversed_stays_reversed(world: &World) {
+    let app = &world.app;
+    capped(app).await;
+    let (caller, _) = world.customer(0).await;
+    let account = caller.account.id;
+    subscribe(app, account, &plan("all", 12, 12_000_000)).await;
+    a_breached_azar(world).await;
+    let claim = assigned(app, &caller, "t1 t2 o1").await;
+    grant(app, claim, "t1 t2 o1", Outcome::Accepted, 30_000).await.unwrap();
+    claim::announce(app, claim, "Sara").await.unwrap();
+    claim::settle(app, claim, "as a discount", "Sara").await.unwrap();
+    hour(app).await;
+    let more = span("1405/09/12 00:00", "1405/09/12 06:00");
+    seen(world, more, "api", &[more]).await;
+    let why = "another outage";
+    availability::revise(app, Some(account), month("1405-09"), why, "Maryam").await.unwrap();
+    hour(app).await;
+    let owed = async || {
+        let all = credits(world, account).await;
+        all.iter().map(|one| (one.credit.state(), one.credit.amount().0)).collect::<Vec<_>>()
+    };
+    // 15 % of a month are 150 000, of which 30 000 were granted.
+    let posted = |rials| (Credit::Posted, rials);
+    assert_eq!(owed().await, [posted(30_000), posted(100_000), posted(20_000)]);
+    let all = credits(world, account).await;
+    world.clock.advance_ms(1_000);
+    for (place, why) in [(1, "they asked for it"), (0, "a slip")] {
+        credit::change(app, all[place].id, Step::Reverse, "Sara", why).await.unwrap();
+    }
+    let reversed = |rials| (Credit::Reversed, rials);
+    for _ in 0..2 {
+        hour(app).await;
+        assert_eq!(owed().await, [reversed(30_000), reversed(100_000), posted(20_000)]);
+    }
 }
 
 /// C29, A26. Goal: a month before the first one that is paid for pays nothing back, since nothing
@@ -328,6 +439,9 @@ async fn what_was_settled_is_appealed_and_only_the_difference_is_owed(world: &Wo
 
 on_both_engines!(
     what_breaches_together_is_paid_together,
+    more_downtime_takes_nothing_from_the_other,
+    a_statement_that_is_not_the_last_is_not_followed,
+    what_staff_reversed_stays_reversed,
     a_month_on_trial_pays_nothing_back,
     what_follows_from_a_month_follows_however_late,
     what_no_invoice_takes_is_the_committees,

@@ -265,6 +265,25 @@ async fn whoever_proves_nothing_is_entered_by_the_machine() {
     assert_eq!(entries(late.account.id).await.len(), 1, "it is the same time that goes on");
 }
 
+/// C18, T176. Goal: whoever gets no day for it is entered once, under the moment that is noted: by
+/// no look that has not noted one, since another node would enter it under its own.
+#[tokio::test]
+async fn without_a_day_of_grace_it_is_entered_once() {
+    let identity = Identity { required: true, grace_days: 0, ..Identity::default() };
+    let identity = Identity { asked: vec![Proof::Document], ..identity };
+    let world = World::with(Settings { identity, ..Settings::default() }).await;
+    let app = &world.app;
+    let account = world.customer(0).await.0.account.id;
+    let noted = app.now();
+    for entered in [0, 1, 0, 0] {
+        assert_eq!(identity::look_missing(app).await.unwrap(), entered);
+        world.clock.advance_ms(3_600_000);
+    }
+    let entries = app::violation::list(app, Some(account), None, 9).await.unwrap();
+    let [entry] = &entries[..] else { panic!("{entries:?}") };
+    assert_eq!(entry.violation.span().from, noted);
+}
+
 /// One of us sends a case back, rejects it or takes it back with a reason; I19: what is over can be
 /// forgotten, with its documents, and the chain of evidence stays whole.
 #[tokio::test]

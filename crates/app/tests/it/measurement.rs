@@ -18,12 +18,13 @@ use domain::agreement::state_interval::MINUTE_US;
 use domain::agreement::vantage::{Look, Report};
 use domain::calendar::month::PersianMonth;
 use domain::calendar::span::Span;
-use domain::{Disposition, MessageClass, Timestamp};
+use domain::{AccountId, Disposition, MessageClass, Timestamp};
 
 use crate::calls::{ended, lease};
 use crate::chain::bend;
 use crate::engines::on_both_engines;
 use crate::refusal;
+use crate::violation::go_to;
 use crate::world::World;
 
 const SECOND_US: i64 = 1_000_000;
@@ -221,6 +222,26 @@ async fn calls_that_were_placed_are_evidence(world: &World) {
     assert_eq!(shown(&[(&two, failed, 5), (&one, failed, 5)]).await, (1, 0));
 }
 
+/// Goal: samples that come late for a month whose freeze was broken off make it due for review, of
+/// those who had been written down by then.
+async fn late_samples_of_a_month_that_is_half_frozen_are_noted(world: &World) {
+    let (one, two) = (vantage(world, "one").await, vantage(world, "two").await);
+    let account = world.customer(0).await.0.account.id;
+    let start = world.app.now();
+    let azar = PersianMonth::of(start);
+    go_to(world, "1405/10/04 00:00");
+    availability::freeze(&world.app, azar).await.unwrap();
+    // As if it had been killed before its last statement, that of the platform.
+    bend(world, "DELETE FROM month_statement WHERE account_id = 0").await;
+    for place in [&one, &two] {
+        report(world, place, looks(0..300, start, true)).await;
+    }
+    let before = AccountId(account.0 - 1);
+    let due = availability::touched(&world.app, azar, before, 9).await.unwrap();
+    assert_eq!(due.iter().map(|one| one.number).collect::<Vec<_>>(), [account]);
+    availability::freeze(&world.app, azar).await.unwrap();
+}
+
 /// Goal: only who is a vantage point may report, and a name is of one of them.
 async fn only_vantage_points_report(world: &World) {
     let (customer, _) = world.customer(0).await;
@@ -324,6 +345,7 @@ on_both_engines!(
     days_of_evidence_are_attested,
     samples_become_the_month,
     customers_that_are_served_are_evidence,
+    late_samples_of_a_month_that_is_half_frozen_are_noted,
     calls_that_were_placed_are_evidence,
     only_vantage_points_report,
     silence_and_burning_are_told_once,
