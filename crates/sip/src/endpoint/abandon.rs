@@ -252,8 +252,8 @@ impl Endpoint {
         }
     }
 
-    /// One leg of an abandoned call is over, for us at least. Where it was the one in force the call
-    /// is, whatever becomes of the others: a proxy drops the CANCEL of an INVITE that never was.
+    /// One leg of an abandoned call is over, for us at least. Where it was the one in force the
+    /// call is, whatever becomes of the others: a proxy drops the CANCEL of what never was.
     pub(super) fn abandon_done(&mut self, former: Former, out: &mut Outputs) {
         let Former { token, confirmed, in_force } = former;
         let Some(ending) = self.abandons.get_mut(&token) else { return };
