@@ -20,7 +20,7 @@ cargo x <command>
              AVANAK_BIN=FILE     show this program instead of building one
   dev      serve on ./var with the sandbox carrier (debug build)
   test     everything: format, lints, tidy, all tests, real peers, simulation
-             --fast              without lints and simulation
+             --fast              without lints, simulation and fuzzing
              --no-setup          do not look for missing programs
              further arguments go to cargo test
   tidy     the house rules alone

@@ -64,6 +64,9 @@ fn fuzz(driver: &PathBuf, name: &str, seconds: u32) -> Result<bool> {
     let mut command = Command::new(driver);
     // No sanitizer: nothing here is unsafe, and without one the stable toolchain does.
     command.current_dir(root()).args(["fuzz", "run", "--sanitizer", "none"]);
+    // Linking ten programs as the product is linked takes longer than a short run of them.
+    command.env("CARGO_PROFILE_RELEASE_LTO", "off");
+    command.env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16");
     command.args(["--features", "libfuzzer", "--fuzz-dir", "fuzz", "--target-dir"]).arg(&built);
     command.arg(name).arg(&found).arg(root().join("fuzz/corpus").join(name));
     command.args(["--", "-timeout=20", "-max_len=2048"]);

@@ -5,6 +5,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
+use crate::fuzz;
 use crate::postgres::{self, Cluster};
 use crate::process::{cargo, stream, succeeds};
 use crate::say::say;
@@ -12,11 +13,13 @@ use crate::setup::{self, Goal};
 use crate::tidy;
 
 const SEEDS: &str = "200";
+/// Long enough to try what the seeds and their neighbours have not; `cargo x fuzz` looks longer.
+const FUZZ_SECONDS: u32 = 5;
 
 /// The suite's switches.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Options {
-    /// Leave out lints and simulation, and allow PostgreSQL to be missing.
+    /// Leave out lints, simulation and fuzzing, and allow PostgreSQL to be missing.
     pub fast: bool,
     /// Do not look for missing programs.
     pub no_setup: bool,
@@ -155,6 +158,9 @@ fn run_steps(options: &Options, cluster: Option<&Cluster>, tally: &mut Tally) ->
     if !options.fast {
         say(&format!("\n== simulation, {SEEDS} seeds"));
         tally.check("simulation", crate::commands::sim(&["--seeds".into(), SEEDS.into()])?);
+        say(&format!("\n== fuzzing, {FUZZ_SECONDS} s each target"));
+        let short = fuzz::Options { target: None, seconds: FUZZ_SECONDS };
+        tally.check("fuzzing", fuzz::run_targets(&short)?);
     }
     Ok(())
 }

@@ -10,6 +10,10 @@ pub const PAYLOAD_BYTES: usize = 4;
 pub const END_PACKETS: u8 = 3;
 
 const FRAME_TICKS: u16 = 160;
+/// From here on a segment may end for want of room, its sender's steps being 100 ms at most.
+const FULL_TICKS: u32 = 65_535 - 800;
+/// What may be missing at the end of a segment, 250 ms: its last packets were lost.
+const LOST_TICKS: u32 = 2_000;
 /// Power in −dBm0 that we send: the usual −10.
 const VOLUME: u8 = 10;
 
@@ -105,6 +109,19 @@ struct Press {
     timestamp: u32,
     event: u8,
     ended: bool,
+    /// The longest that was heard.
+    duration: u16,
+}
+
+impl Press {
+    /// Whether what begins `ahead` ticks later is the same press: a key held for longer than a
+    /// duration can say goes on in a second segment where the first one ends (RFC 4733 §2.5.1.3),
+    /// which is some step of its sender before the end of what can be said.
+    fn goes_on(&self, event: u8, ahead: u32) -> bool {
+        let missed = ahead.saturating_sub(u32::from(self.duration));
+        let full = (FULL_TICKS..=u32::from(u16::MAX)).contains(&ahead);
+        !self.ended && self.event == event && full && missed <= LOST_TICKS
+    }
 }
 
 impl KeyReceiver {
@@ -117,22 +134,23 @@ impl KeyReceiver {
     pub fn receive(&mut self, ssrc: u32, timestamp: u32, payload: &[u8]) -> Option<Key> {
         let packet = TelephoneEvent::parse(payload)?;
         let key = Key::from_event(packet.event)?;
-        let press = Press { ssrc, timestamp, event: packet.event, ended: packet.end };
+        let TelephoneEvent { event, end: ended, duration, .. } = packet;
+        let press = Press { ssrc, timestamp, event, ended, duration };
         let Some(last) = self.last.as_mut().filter(|last| last.ssrc == ssrc) else {
             self.last = Some(press);
             return Some(key);
         };
         let ahead = timestamp.wrapping_sub(last.timestamp);
         if ahead == 0 {
-            last.ended |= packet.end;
+            last.ended |= ended;
+            last.duration = last.duration.max(duration);
             return None;
         }
         if ahead > u32::MAX / 2 {
             // A late packet of an earlier press, which has been reported already.
             return None;
         }
-        // A key held for more than 8 s goes on in a second segment (RFC 4733 §2.5.1.3).
-        let goes_on = !last.ended && last.event == packet.event && ahead == u32::from(u16::MAX);
+        let goes_on = last.goes_on(event, ahead);
         *last = press;
         (!goes_on).then_some(key)
     }

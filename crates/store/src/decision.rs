@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use domain::dialer::disposition::{NODE_LOST, PROCESS_LOST};
+use domain::dialer::disposition::is_lost;
 use domain::judge::{CallSpan, Fact, Listed};
 use domain::opt_out::OptOutList;
 use domain::{CampaignId, Destination, MessageClass, QuickSendId, RecipientId, Timestamp};
@@ -197,7 +197,7 @@ fn span(row: &Row) -> Result<CallSpan> {
     // What has no INVITE rang nowhere, unless who knew is gone.
     Ok(match invited {
         Some(from) => CallSpan::Closed(from, to),
-        None if [PROCESS_LOST, NODE_LOST].contains(&&*cause) => CallSpan::Lost,
+        None if is_lost(&cause) => CallSpan::Lost,
         None => CallSpan::None,
     })
 }

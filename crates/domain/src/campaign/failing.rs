@@ -3,7 +3,7 @@
 
 use super::retry::Tried;
 use crate::Disposition;
-use crate::dialer::disposition::PROCESS_LOST;
+use crate::dialer::disposition::is_lost;
 
 /// Calls that are looked at together.
 const LOOKED_AT: u32 = 50;
@@ -38,7 +38,7 @@ impl Recent {
     #[must_use]
     pub fn and(self, disposition: Disposition, cause: &str, tried: Tried) -> Self {
         let failed = match disposition {
-            Disposition::NetworkFailure if cause == PROCESS_LOST => return self,
+            Disposition::NetworkFailure if is_lost(cause) => return self,
             Disposition::NetworkFailure if tried.failures > 1 => return self,
             Disposition::Expired | Disposition::Cancelled | Disposition::OptedOut => return self,
             Disposition::NetworkFailure | Disposition::InvalidNumber => 1,
@@ -68,12 +68,14 @@ impl Recent {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dialer::disposition::{NODE_LOST, PROCESS_LOST};
 
     /// Otherwise every crash would pause the campaigns that were calling.
     #[test]
     fn what_a_dead_process_took_with_it_says_nothing() {
-        let lost = after(&[], PROCESS_LOST);
-        assert_eq!(lost, Recent::default());
+        for lost in [PROCESS_LOST, NODE_LOST] {
+            assert_eq!(after(&[], lost), Recent::default());
+        }
         let failed = after(&[], "failed");
         assert_eq!((failed.ended, failed.failed), (1, 1));
     }

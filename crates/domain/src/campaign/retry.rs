@@ -2,7 +2,7 @@
 //! a trunk failed does not, but is not repeated for ever; what was never dialled is free.
 
 use crate::calendar::day::Day;
-use crate::dialer::disposition::{CAPPED, NOT_SPOKEN, PROCESS_LOST};
+use crate::dialer::disposition::{CAPPED, NOT_SPOKEN, is_lost};
 use crate::{Disposition, Timestamp};
 
 /// How often and after which pause a recipient is tried.
@@ -42,8 +42,8 @@ impl Tried {
     pub fn and(self, disposition: Disposition, cause: &str) -> Self {
         match disposition {
             Disposition::Expired | Disposition::Cancelled | Disposition::OptedOut => self,
-            // The phone may have rung before our process was lost.
-            Disposition::NetworkFailure if cause != PROCESS_LOST => {
+            // The phone may have rung before our process or node was lost.
+            Disposition::NetworkFailure if !is_lost(cause) => {
                 Self { failures: self.failures.saturating_add(1), ..self }
             }
             _ => Self { tries: self.tries.saturating_add(1), ..self },
@@ -71,9 +71,7 @@ impl RetryPolicy {
             | Disposition::Rejected
             | Disposition::InvalidNumber
             | Disposition::OptedOut => return None,
-            Disposition::NetworkFailure if cause == PROCESS_LOST => {
-                self.delay_ms.max(LOST_PAUSE_MS)
-            }
+            Disposition::NetworkFailure if is_lost(cause) => self.delay_ms.max(LOST_PAUSE_MS),
             Disposition::NoAnswer
             | Disposition::Busy
             | Disposition::Unreachable
@@ -115,6 +113,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::dialer::disposition::{NODE_LOST, PROCESS_LOST};
 
     #[test]
     fn what_cannot_be_spoken_is_not_tried_again() {
@@ -164,9 +163,11 @@ mod tests {
     fn our_failures_use_up_no_try_and_lost_calls_do() {
         const FAILED: (Disposition, &str) = (Disposition::NetworkFailure, "failed");
         const LOST: (Disposition, &str) = (Disposition::NetworkFailure, PROCESS_LOST);
+        const GONE: (Disposition, &str) = (Disposition::NetworkFailure, NODE_LOST);
         const BUSY: (Disposition, &str) = (Disposition::Busy, "failed");
         assert_eq!(calls(policy(1), &[FAILED, BUSY, BUSY]), 2);
         assert_eq!(calls(policy(1), &[LOST, BUSY, BUSY]), 1);
+        assert_eq!(calls(policy(1), &[GONE, BUSY, BUSY]), 1);
     }
 
     #[test]
@@ -187,6 +188,7 @@ mod tests {
             |cause| policy.again_at(Disposition::NetworkFailure, cause, Tried::default(), NOW);
         assert_eq!(again("failed"), Some(NOW));
         assert_eq!(again(PROCESS_LOST), Some(NOW.plus_ms(120_000)));
+        assert_eq!(again(NODE_LOST), Some(NOW.plus_ms(120_000)));
     }
 
     #[test]

@@ -57,8 +57,13 @@ pub const OPTED_OUT: &str = "opted_out";
 pub const NOT_SPOKEN: &str = "not_spoken";
 /// The cause of a call that was lost with the process that made it: its phone may have rung.
 pub const PROCESS_LOST: &str = "process_lost";
-/// The cause of an attempt that a node left open which did not come back.
+/// The cause of an attempt that a node left open which did not come back: its phone may have rung.
 pub const NODE_LOST: &str = "node_lost";
+
+/// Whether a call of this cause was lost by us, so that what became of it is not known.
+pub fn is_lost(cause: &str) -> bool {
+    [PROCESS_LOST, NODE_LOST].contains(&cause)
+}
 
 /// The cause of a send that was withdrawn while it waited.
 pub const WITHDRAWN: &str = "withdrawn";

@@ -182,12 +182,16 @@ impl Call {
         if !reachable(&agreed, self.local.address.ip()) {
             return;
         }
-        self.release_sources(wires);
-        if wires.demux.claim(self.port_slot, agreed.remote, self.key()) {
-            self.take_keys(&agreed);
-            self.agreed = Some(agreed);
-            self.ears().progress.get_or_insert_with(|| ProgressListener::new(tones));
+        // Nothing is given up for a source that another call has.
+        let owner = wires.demux.find(self.port_slot, agreed.remote);
+        if owner.is_some_and(|owner| owner != self.key()) {
+            return;
         }
+        self.release_sources(wires);
+        wires.demux.claim(self.port_slot, agreed.remote, self.key());
+        self.take_keys(&agreed);
+        self.agreed = Some(agreed);
+        self.ears().progress.get_or_insert_with(|| ProgressListener::new(tones));
     }
 
     /// The call was answered: listens for what the script wants.

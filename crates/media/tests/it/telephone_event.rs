@@ -89,6 +89,22 @@ fn a_key_held_over_a_segment_is_one_key() {
     assert_eq!(heard(&later), "33", "the release may come in a packet of its own");
 }
 
+/// Goal: senders end a segment at the last step of theirs that fits, not at the last tick; a key
+/// that is let go and pressed again is another, be its release lost.
+#[test]
+fn a_segment_ends_at_a_step_of_its_sender() {
+    let payload = |duration| TelephoneEvent { event: 3, end: false, volume: 0, duration }.write();
+    let again = |heard_to, ahead| heard(&[(0, payload(heard_to)), (ahead, payload(160))]);
+    for step in [80, 160, 240, 480, 800_u16] {
+        let full = u16::MAX / step * step;
+        assert_eq!(again(full, u32::from(full)), "3", "{step}");
+        assert_eq!(again(full - 2 * step, u32::from(full)), "3", "{step}: its last two were lost");
+    }
+    assert_eq!(again(800, 1_600), "33");
+    assert_eq!(again(800, 65_440), "33");
+    assert_eq!(again(65_440, 67_000), "33");
+}
+
 #[test]
 fn tones_that_are_not_keys_and_cut_payloads_are_ignored() {
     let flash = TelephoneEvent { event: 16, end: true, volume: 0, duration: 1 }.write();

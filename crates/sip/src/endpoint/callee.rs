@@ -311,14 +311,14 @@ impl Endpoint {
     ) {
         let Some(leg) = self.legs.get_mut(&id) else { return };
         let cseq = cseq_of(&request);
-        // Numbers may skip but not go back (§12.2.2). Before the answer each fork has its own, of
-        // which none is kept: a BYE is all that is done for them.
-        if !matches!(leg.state, State::Calling(_)) {
-            if leg.dialog.remote_cseq.is_some_and(|last| cseq < last) {
+        // Numbers may skip but not go back (§12.2.2). Before the answer each early dialog has its
+        // own; those of a fork without one are not kept: a BYE is all that is done for it.
+        if let Some(dialog) = leg.dialog_of(&request) {
+            if dialog.remote_cseq.is_some_and(|last| cseq < last) {
                 self.counters.stale_cseq += 1;
                 return self.refuse(now, &request, source, 500, &[], out);
             }
-            leg.dialog.remote_cseq = Some(cseq);
+            dialog.remote_cseq = Some(cseq);
         }
         match request.method {
             Method::Bye => self.on_bye(now, source, key, id, &request, out),

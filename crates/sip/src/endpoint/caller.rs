@@ -285,6 +285,7 @@ impl Endpoint {
         let early = calling.earlies.iter_mut().find(|early| early.dialog.remote_tag == *tag);
         let (early_sdp, ours) = early.map_or((None, None), |early| {
             leg.dialog.local_cseq = early.dialog.local_cseq;
+            leg.dialog.remote_cseq = early.dialog.remote_cseq;
             (early.sdp.take(), early.ours.take())
         });
         if let Some(former) = &mut leg.abandoned {

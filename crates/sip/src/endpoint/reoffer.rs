@@ -57,7 +57,7 @@ impl Leg {
     }
 
     /// The dialog that a request of the peer is in; of a call that forks, the one of its tag.
-    fn dialog_of(&mut self, request: &Request) -> Option<&mut Dialog> {
+    pub(super) fn dialog_of(&mut self, request: &Request) -> Option<&mut Dialog> {
         match &mut self.state {
             State::Calling(calling) => {
                 let early = calling.earlies.iter_mut().find(|early| early.is_of(request))?;

@@ -353,9 +353,16 @@ fn a_callee_updates_before_the_answer() {
     assert!(matches!(bench.events.last(), Some(Event::Reoffer { sdp: Some(_), .. })));
     bench.act(|e, now, out| e.answer_reoffer(now, leg, b"v=0 ours", out));
     assert_eq!(bench.codes()[4..], [200]);
-    let ok = bench.response("INVITE", 200, "far", SDP);
+    // Its numbers go up, before the answer and beyond it.
+    bench.in_dialog("UPDATE", 4, "u6", "far", "");
+    let timer = "Session-Expires: 200;refresher=uac\nRequire: timer\n";
+    let ok = bench.response("INVITE", 200, "far", &format!("{timer}{SDP}"));
     bench.hear(ok.trim_end_matches("Content-Length: 0\n\n"));
     let Some(Event::Answered { sdp: None, .. }) = bench.events.last() else { panic!() };
+    bench.in_dialog("BYE", 4, "u7", "far", "");
+    assert_eq!(bench.codes()[5..], [500, 500]);
+    bench.wait(Duration::from_secs(100));
+    assert_eq!((bench.requests("INVITE"), &*bench.request().1.body), (2, &b"v=0 ours"[..]));
 
     let mut bench = Bench::new();
     let leg = bench.call(invite());
