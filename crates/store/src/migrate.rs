@@ -89,6 +89,8 @@ pub(crate) fn files() -> Vec<File> {
         ("V76__ledger_by_time", include_str!("../migrations/V76__ledger_by_time.sql")),
         ("V79__duties", include_str!("../migrations/V79__duties.sql")),
         ("V80__touched", include_str!("../migrations/V80__touched.sql")),
+        ("V81__due_and_told", include_str!("../migrations/V81__due_and_told.sql")),
+        ("V82__reckoned", include_str!("../migrations/V82__reckoned.sql")),
     ]
 }
 

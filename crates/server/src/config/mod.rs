@@ -70,7 +70,7 @@ mod speech;
 mod support;
 mod trunk;
 
-pub use channel::{Announcements, Channel, ChannelKind, MailSecurity};
+pub use channel::{Announcements, Channel, ChannelAudience, ChannelKind, MailSecurity};
 pub use codes::Codes;
 pub use database::Database;
 pub use identity::Identity;
