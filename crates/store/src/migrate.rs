@@ -89,6 +89,7 @@ pub(crate) fn files() -> Vec<File> {
         ("V76__ledger_by_time", include_str!("../migrations/V76__ledger_by_time.sql")),
         ("V79__duties", include_str!("../migrations/V79__duties.sql")),
         ("V80__touched", include_str!("../migrations/V80__touched.sql")),
+        ("V83__lost_at", include_str!("../migrations/V83__lost_at.sql")),
     ]
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use app::Caller;
 use domain::{Disposition, MessageId, QuickSendId, Status};
-use engine::{CallKey, Cause, Event, Hop, Located, Outcome, Refusal, Target};
+use engine::{CallKey, Cause, Event, Hop, LastWord, Located, Outcome, Refusal, Target};
 use node::SLOT_BYTES;
 use store::quick_send::State;
 
@@ -94,7 +94,7 @@ async fn dialled_is_cancelled_and_never_called_again() {
     let mut killed = dialled().await;
     killed.restart().await;
     assert_eq!(killed.world.abandoned, [killed.call]);
-    killed.world.tell(Event::Abandoned { call: killed.call, confirmed: true });
+    killed.world.tell(Event::Abandoned { call: killed.call, word: LastWord::Unknown });
     killed.world.run().await;
     assert_eq!(killed.end().await, (Disposition::NetworkFailure, 0));
     killed.check_never_called_again().await;
@@ -118,7 +118,7 @@ async fn answered_is_hung_up_and_charged_for_what_is_on_record() {
     killed.world.tell(Event::Progress { call: killed.call, heard_ms: 6_000 });
     killed.restart().await;
     assert_eq!(killed.world.abandoned, [killed.call]);
-    killed.world.tell(Event::Abandoned { call: killed.call, confirmed: true });
+    killed.world.tell(Event::Abandoned { call: killed.call, word: LastWord::Unknown });
     killed.world.run().await;
     assert_eq!(killed.end().await, (Disposition::HeardInPart, 450));
     killed.check_never_called_again().await;
@@ -189,7 +189,7 @@ async fn a_full_file_takes_the_calls_that_nobody_vouches_for() {
     assert_eq!(killed.world.recorder.as_ref().unwrap().len(), 2);
     for call in lost {
         // Of a call that is not on record, nobody's word is taken: it may have been answered.
-        killed.world.tell(Event::Abandoned { call, confirmed: true });
+        killed.world.tell(Event::Abandoned { call, word: LastWord::Unknown });
     }
     killed.world.pass_s(UNANSWERED_S).await;
     assert_eq!(killed.world.recorder.as_ref().unwrap().len(), 2);
@@ -209,7 +209,7 @@ async fn after_a_loss_of_power_nothing_open_is_called_again() {
     world.start().await;
     assert_eq!(world.abandoned.len(), 1);
     // It knows as little of it as the first one did.
-    world.tell(Event::Abandoned { call: world.abandoned[0], confirmed: true });
+    world.tell(Event::Abandoned { call: world.abandoned[0], word: LastWord::Unknown });
     world.pass_s(UNANSWERED_S).await;
     assert!(matches!(world.state(&customer, send).await, State::Attempt { .. }));
     world.pass_s(ANSWERED_S - UNANSWERED_S).await;
@@ -313,13 +313,13 @@ async fn the_number_stays_excluded_until_the_old_call_is_cleared() {
     killed.world.pass_ms(4_000).await;
     assert!(killed.world.started.is_empty());
     // Nobody was there, or there was no room to try: that frees nobody, and it is tried again.
-    killed.world.tell(Event::Abandoned { call: killed.call, confirmed: false });
+    killed.world.tell(Event::Abandoned { call: killed.call, word: LastWord::Silent });
     killed.world.pass_ms(4_900).await;
     assert_eq!(killed.world.abandoned, [killed.call]);
     killed.world.pass_ms(200).await;
     assert_eq!(killed.world.abandoned, [killed.call; 2]);
     assert!(killed.world.started.is_empty());
-    killed.world.tell(Event::Abandoned { call: killed.call, confirmed: true });
+    killed.world.tell(Event::Abandoned { call: killed.call, word: LastWord::Unknown });
     killed.world.pass_ms(1_500).await;
     assert_eq!(killed.world.called(), ["09121234567"]);
     assert!(matches!(killed.world.state(&killed.customer, again).await, State::Attempt { .. }));
@@ -337,7 +337,7 @@ async fn without_news_of_the_old_call_the_number_is_free_when_it_cannot_be_up() 
         for _ in 0..long_s / 40 {
             killed.world.pass_s(40).await;
             // Its far end does not answer, however often it is asked.
-            killed.world.tell(Event::Abandoned { call: killed.call, confirmed: false });
+            killed.world.tell(Event::Abandoned { call: killed.call, word: LastWord::Silent });
         }
         assert!(killed.world.abandoned.len() > 4, "{answered}");
         let again = killed.world.submit(&killed.customer, "09121234567").await;
@@ -358,7 +358,7 @@ async fn who_listens_elsewhere_takes_nobodys_word() {
     // Nor does the one after it, although it listens where that one did.
     for _ in 0..2 {
         killed.restart().await;
-        killed.world.tell(Event::Abandoned { call: killed.call, confirmed: true });
+        killed.world.tell(Event::Abandoned { call: killed.call, word: LastWord::Unknown });
         killed.world.pass_s(UNANSWERED_S).await;
         assert!(killed.world.node.as_ref().unwrap().stats().calls == 1);
     }
@@ -375,7 +375,7 @@ async fn a_call_of_the_sandbox_is_over_when_its_process_is() {
     let mut killed = dialled_in(World::new(config).await).await;
     killed.world.tell(Event::Answered { call: killed.call, dialog: dialog() });
     killed.restart().await;
-    killed.world.tell(Event::Abandoned { call: killed.call, confirmed: false });
+    killed.world.tell(Event::Abandoned { call: killed.call, word: LastWord::Silent });
     killed.check_never_called_again().await;
     killed.end().await;
 }
@@ -402,7 +402,7 @@ async fn a_call_is_ended_at_each_server_that_may_have_it() {
             killed.world.state(&killed.customer, killed.send).await,
             State::Attempt { .. }
         ));
-        killed.world.tell(Event::Abandoned { call: killed.call, confirmed: true });
+        killed.world.tell(Event::Abandoned { call: killed.call, word: LastWord::Unknown });
         killed.world.run().await;
     }
     assert_eq!(asked.len(), 3);
@@ -469,7 +469,7 @@ async fn a_restart_takes_no_status_back() {
         assert_eq!(killed.world.status(&killed.customer, killed.send).await, status);
         killed.restart().await;
         assert_eq!(killed.world.status(&killed.customer, killed.send).await, status);
-        killed.world.tell(Event::Abandoned { call: killed.call, confirmed: true });
+        killed.world.tell(Event::Abandoned { call: killed.call, word: LastWord::Unknown });
         killed.check_never_called_again().await;
         assert!(killed.world.app.live().is_empty());
     }
