@@ -115,6 +115,18 @@ pub(crate) struct Abandoned {
 }
 
 impl Abandoned {
+    /// One of which nobody was asked yet.
+    pub(crate) fn new(
+        dialog: Option<Arc<DialogSnapshot>>,
+        ended: Box<EndedCall>,
+        (certain, two_legs): (bool, bool),
+        over_at: Timestamp,
+    ) -> Self {
+        let (not_at, silent) = (BTreeSet::new(), BTreeSet::new());
+        let (asked, look_at) = (None, over_at);
+        Self { dialog, ended, certain, two_legs, asked, not_at, silent, over_at, look_at }
+    }
+
     /// Whether all of it is over, as far as its far end says. A second leg is rung once the first
     /// has answered.
     pub(crate) fn is_over(&self, word: LastWord) -> bool {

@@ -178,17 +178,8 @@ impl Node {
                     self.app.live().set(open.attempt.quick_send, shown);
                     self.stats.recovered += 1;
                     let over_at = self.over_at(&open, answered, now);
-                    let left = Abandoned {
-                        dialog,
-                        ended,
-                        certain,
-                        two_legs: open.second.is_some(),
-                        asked: None,
-                        not_at: BTreeSet::new(),
-                        silent: BTreeSet::new(),
-                        over_at,
-                        look_at: over_at,
-                    };
+                    let two_legs = open.second.is_some();
+                    let left = Abandoned::new(dialog, ended, (certain, two_legs), over_at);
                     self.abandon(now, &open, shard, left);
                 }
             }

@@ -268,3 +268,13 @@ impl Endpoint {
         }
     }
 }
+
+/// What the answer to a BYE says of the call: it is over, or whoever is left of it is not there:
+/// those codes end a dialog, or the session in it (§15.1.1, RFC 5057 §5.1). Others say nothing.
+pub(super) fn word_of_bye(code: u16) -> LastWord {
+    match code {
+        200..300 => LastWord::HungUp,
+        404 | 408 | 410 | 480 | 481 | 484 | 485 | 604 => LastWord::Unknown,
+        _ => LastWord::Silent,
+    }
+}

@@ -3,12 +3,15 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::abandon::word_of_bye;
 use super::leg::{Calling, Ending, Leg, Outcome, State, Why};
 use super::session_timer::{min_se, names};
 use super::table::{
     Ack, Acknowledging, ClientMachine, ClientTransaction, Due, Owner, Plain, ServerMachine,
 };
-use super::{Endpoint, Event, Failure, Full, Invite, LastWord, LegId, Outputs, Party, Reason, Timer};
+use super::{
+    Endpoint, Event, Failure, Full, Invite, LastWord, LegId, Outputs, Party, Reason, Timer,
+};
 use crate::dialog::{Dialog, Origin};
 use crate::digest::{Answers, Asked, Session};
 use crate::limits::MAX_INVITES;
@@ -532,16 +535,6 @@ impl Endpoint {
             transaction.datagram = None;
             self.rearm_server(key);
         }
-    }
-}
-
-/// What the answer to a BYE says of the call: it is over, or whoever is left of it is not there:
-/// those codes end a dialog, or the session in it (§15.1.1, RFC 5057 §5.1). Others say nothing.
-fn word_of_bye(code: u16) -> LastWord {
-    match code {
-        200..300 => LastWord::HungUp,
-        404 | 408 | 410 | 480 | 481 | 484 | 485 | 604 => LastWord::Unknown,
-        _ => LastWord::Silent,
     }
 }
 

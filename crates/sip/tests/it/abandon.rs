@@ -182,8 +182,8 @@ fn answered(credentials: Option<sip::Credentials>) -> Abandoned {
     Abandoned { token: 5, stage: Stage::Answered(dialog), credentials }
 }
 
-/// Goal: only a peer that has hung up, or that says that nobody of the dialog is there, tells of its
-/// end; one that refuses says nothing of it.
+/// Goal: only a peer that has hung up, or that says that nobody of the dialog is there, tells of
+/// its end; one that refuses says nothing of it.
 #[test]
 fn what_a_bye_is_answered() {
     let cases = [
