@@ -12,7 +12,7 @@ use engine::{
     CallKey, CallSpec, Clip, Command as Order, EngineConfig, Event, Limits, Outcome, Script, Target,
 };
 use serde_json::{Value, json};
-use server::shard::{self, FIRST, Reported, ShardCommand, Shards, ShardsConfig};
+use server::shard::{self, Bound, FIRST, Reported, ShardCommand, Shards, ShardsConfig};
 use server::{clock, flight_recorder, telemetry};
 use tokio::sync::mpsc::Receiver;
 use tokio::sync::mpsc::error::TryRecvError;
@@ -326,8 +326,7 @@ fn shard_config(plan: &Plan) -> ShardsConfig {
     let sip = SocketAddr::from((local, 0));
     ShardsConfig {
         shards: 1,
-        listen: sip,
-        advertised: local.into(),
+        sides: vec![Bound { listen: sip, advertised: local.into() }],
         media_port_first: 0,
         media_ports: ports,
         ignore_sound: plan.ignore_sound,
@@ -336,8 +335,7 @@ fn shard_config(plan: &Plan) -> ShardsConfig {
         tls_port: None,
         engine: EngineConfig {
             sip_local: sip,
-            media_address: local.into(),
-            rtp_ports: Vec::new(),
+            rtp: Vec::new(),
             secret: clock::random_secret(),
             fresh_secret: clock::random_secret(),
             realm: String::from("bench"),

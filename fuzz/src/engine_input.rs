@@ -78,8 +78,7 @@ impl World {
     fn new() -> Self {
         let mut engine = Engine::new(EngineConfig {
             sip_local: ([192, 0, 2, 1], 5060).into(),
-            media_address: [192, 0, 2, 1].into(),
-            rtp_ports: vec![30_000, 30_002],
+            rtp: [30_000, 30_002].map(|port| ([192, 0, 2, 1], port).into()).into(),
             secret: [7; 32],
             fresh_secret: [8; 32],
             realm: REALM.into(),

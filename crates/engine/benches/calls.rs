@@ -44,8 +44,7 @@ impl Bench {
         let limits = Limits { calls: 100_000, ..Limits::default() };
         let config = EngineConfig {
             sip_local: ours(),
-            media_address: ours().ip(),
-            rtp_ports: (0..20).map(|slot| 30_000 + 2 * slot).collect(),
+            rtp: (0..20).map(|slot| SocketAddr::new(ours().ip(), 30_000 + 2 * slot)).collect(),
             secret: [1; 32],
             fresh_secret: [2; 32],
             realm: "bench".to_owned(),

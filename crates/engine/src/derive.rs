@@ -88,7 +88,7 @@ pub(crate) fn call_id(config: &EngineConfig, call: CallKey) -> String {
         .finalize()
         .into();
     let (prefix, name) = (&config.call_id_prefix, hex(&digest[..16]));
-    match config.media_address {
+    match config.sip_local.ip() {
         IpAddr::V4(host) => format!("{prefix}{name}@{host}"),
         IpAddr::V6(host) => format!("{prefix}{name}@[{host}]"),
     }

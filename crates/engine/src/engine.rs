@@ -107,10 +107,10 @@ impl Engine {
     /// An engine with nothing going on.
     ///
     /// # Panics
-    /// When `config.rtp_ports` is empty: a shard without a port cannot make an offer.
+    /// When `config.rtp` is empty: a shard without a port cannot make an offer.
     pub fn new(mut config: EngineConfig) -> Self {
-        assert!(!config.rtp_ports.is_empty(), "an engine needs at least one RTP port");
-        config.rtp_ports.truncate(MAX_PORTS);
+        assert!(!config.rtp.is_empty(), "an engine needs at least one RTP port");
+        config.rtp.truncate(MAX_PORTS);
         let limits = config.limits;
         let fresh = derive::subkey(&config.fresh_secret, *b"2nd.");
         let legs = limits.calls + limits.abandoned;
@@ -136,9 +136,9 @@ impl Engine {
         let wires = Wires {
             sip,
             sip_out: sip::Outputs::default(),
-            wheel: Wheel::new(config.rtp_ports.len()),
+            wheel: Wheel::new(config.rtp.len()),
             demux: Demux::default(),
-            sound: vec![PortSound::default(); config.rtp_ports.len()],
+            sound: vec![PortSound::default(); config.rtp.len()],
             counters: Counters::default(),
             events: Vec::new(),
             silence: Arc::new(Clip::from_samples(&[])),
@@ -155,8 +155,8 @@ impl Engine {
                 derive::subkey(&config.fresh_secret, *b"reg."),
                 &config.phone_digests,
             ),
-            calls_on_port: vec![0; config.rtp_ports.len()],
-            listeners_on_port: vec![0; config.rtp_ports.len()],
+            calls_on_port: vec![0; config.rtp.len()],
+            listeners_on_port: vec![0; config.rtp.len()],
             config,
             wires,
             calls: BTreeMap::new(),
@@ -239,7 +239,7 @@ impl Engine {
         std::mem::swap(&mut self.wires.rtcp, &mut out.rtcp);
     }
 
-    /// Says where peers reach us over a transport, when that is not
+    /// Says where peers of that address's family reach us over a transport, when that is not
     /// [`EngineConfig::sip_local`].
     pub fn reach(&mut self, transport: sip::Transport, local: SocketAddr) {
         self.wires.sip.reach(transport, local);
@@ -536,8 +536,7 @@ mod tests {
     fn engine() -> Engine {
         Engine::new(EngineConfig {
             sip_local: "192.0.2.1:5060".parse().unwrap(),
-            media_address: "192.0.2.1".parse().unwrap(),
-            rtp_ports: vec![30_000],
+            rtp: vec!["192.0.2.1:30000".parse().unwrap()],
             secret: [1; 32],
             fresh_secret: [2; 32],
             realm: "phones.example".to_owned(),

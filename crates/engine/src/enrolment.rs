@@ -183,7 +183,7 @@ impl Enrolment {
 fn contact(spec: &TrunkRegistration, sip: &Endpoint) -> sip::Uri {
     let registrar = spec.registrar.parse::<sip::Uri>();
     let transport = registrar.ok().and_then(|uri| uri.transport()).unwrap_or_default();
-    sip.own_uri(&spec.username, transport)
+    sip.own_uri(&spec.username, sip::Hop { transport, address: spec.address })
 }
 
 /// The REGISTER (RFC 3261 §10.2). `None` when a URI is unusable.

@@ -23,12 +23,11 @@ use crate::script::Script;
 pub struct EngineConfig {
     /// Where peers reach the caller's SIP socket: written into Via and Contact.
     pub sip_local: SocketAddr,
-    /// Where peers reach the caller's RTP sockets: written into every offer.
-    pub media_address: IpAddr,
-    /// The UDP port of each RTP socket; the index is the `slot` of [`Input::Rtp`] and
-    /// [`RtpTransmit`]. One at least; what comes after the first 256 is not used. Twenty spread
-    /// the packets best, since the wheel has twenty ticks.
-    pub rtp_ports: Vec<u16>,
+    /// Where peers reach each of the caller's RTP sockets, which is written into offers; the index
+    /// is the `slot` of [`Input::Rtp`] and [`RtpTransmit`]. One at least; what comes after the
+    /// first 256 is not used. Twenty of a family spread the packets best, since the wheel has
+    /// twenty ticks. A call gets one of its peer's family, IPv4 or IPv6.
+    pub rtp: Vec<SocketAddr>,
     /// The tag and branch of every call and its RTP starting points are derived from it and the
     /// call's key. The same secret after a restart is what lets an abandoned call be cancelled.
     pub secret: [u8; 32],

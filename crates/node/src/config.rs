@@ -27,6 +27,8 @@ pub struct NodeConfig {
     pub phones: Caps,
     /// The host part of our own URIs (`sip:caller@HOST`), and what makes a Call-ID ours.
     pub host: String,
+    /// The same for peers of IPv6, when others are reached by IPv4.
+    pub host_v6: Option<String>,
     /// The port in our Via, as it is configured.
     pub sip_port: u16,
     /// How long a phone may ring, milliseconds.
@@ -69,7 +71,19 @@ impl NodeConfig {
     /// Where we are reached: with another host, calls have other Call-IDs, and with another port,
     /// CANCELs match nothing.
     pub(crate) fn reached_at(&self) -> String {
-        format!("{}:{}", self.host, self.sip_port)
+        let first = format!("{}:{}", self.host, self.sip_port);
+        match &self.host_v6 {
+            Some(second) => format!("{first} {second}"),
+            None => first,
+        }
+    }
+
+    /// The host part of our URIs for a peer.
+    pub(crate) fn host_for(&self, peer: SocketAddr) -> &str {
+        match &self.host_v6 {
+            Some(host) if peer.is_ipv6() => host,
+            _ => &self.host,
+        }
     }
 }
 
@@ -217,6 +231,7 @@ impl Default for NodeConfig {
             trunks: Vec::new(),
             phones: Caps { max_channels: 100, max_cps: 20 },
             host: String::from("avanak.invalid"),
+            host_v6: None,
             sip_port: 5060,
             ring_timeout_ms: 45_000,
             machine_detection: None,

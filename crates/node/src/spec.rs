@@ -53,7 +53,7 @@ pub(crate) fn call_spec(
     second: Option<Target>,
 ) -> CallSpec {
     let trunk = trunk(config, &call.trunk);
-    let from_uri = from_uri(config, trunk, call);
+    let from_uri = from_uri(config, trunk, call, &target);
     let second = call.second.as_ref().zip(second);
     let second = second.map(|(second, target)| second_leg(config, call, second, target));
     CallSpec {
@@ -81,9 +81,9 @@ fn second_leg(config: &NodeConfig, call: &Call, second: &Second, target: Target)
     // An expert sees who is called back.
     let from_uri = match &call.destination {
         Destination::Number(number) if !second.is_number() => {
-            format!("sip:{}@{}", number.national(), config.host)
+            format!("sip:{}@{}", number.national(), host_for(config, &target))
         }
-        _ => from_uri(config, trunk, call),
+        _ => from_uri(config, trunk, call, &target),
     };
     SecondLeg {
         target,
@@ -184,8 +184,8 @@ pub(crate) fn abandoned_call(
     AbandonedCall {
         call: key(call.attempt),
         call_id: call_id(call.attempt, &config.host),
+        from_uri: from_uri(config, trunk, call, &target),
         target,
-        from_uri: from_uri(config, trunk, call),
         credentials: credentials(trunk),
         answered: dialog.map(Arc::unwrap_or_clone),
     }
@@ -255,7 +255,7 @@ pub(crate) fn codecs(config: &NodeConfig, name: &str) -> Vec<Codec> {
 
 /// Who calls: the account's number on this trunk, that of its class, or the trunk's. What may not
 /// be shown on this trunk is passed over, also when that was forbidden later.
-fn from_uri(config: &NodeConfig, trunk: Option<&Trunk>, call: &Call) -> String {
+fn from_uri(config: &NodeConfig, trunk: Option<&Trunk>, call: &Call, to: &Target) -> String {
     let shown = |trunk: &'_ Trunk| -> String {
         let given = [trunk.caller_ids.get(&call.account), call.caller_id.as_ref()];
         let mut shown = given.into_iter().flatten();
@@ -263,7 +263,13 @@ fn from_uri(config: &NodeConfig, trunk: Option<&Trunk>, call: &Call) -> String {
         shown.unwrap_or(&trunk.caller_id).clone()
     };
     let user = trunk.map_or_else(|| PHONE_CALLER.to_owned(), shown);
-    format!("sip:{user}@{}", config.host)
+    format!("sip:{user}@{}", host_for(config, to))
+}
+
+/// The host part of our URIs for whom is called.
+fn host_for<'a>(config: &'a NodeConfig, called: &Target) -> &'a str {
+    let (Target::Address { address, .. } | Target::Phone { address, .. }) = called;
+    config.host_for(*address)
 }
 
 fn credentials(trunk: Option<&Trunk>) -> Option<Credentials> {

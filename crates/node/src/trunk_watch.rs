@@ -120,7 +120,8 @@ impl Node {
             let ping = CallKey(watch.count);
             let Some(server) = marks.choose(trunk, ping, now.steady) else { continue };
             pings.asked = Some((watch.count, server));
-            let check = spec::trunk_check(&config.host, trunk, server, watch.count);
+            let check =
+                spec::trunk_check(config.host_for(server.address), trunk, server, watch.count);
             commands.push((0, Command::CheckTrunk(Box::new(check))));
         }
     }

@@ -6,43 +6,96 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::config::Sip;
+use crate::config::{Side, Sip};
 
 /// An address of nobody (RFC 5737, RFC 3849): the way there is the way out of the machine.
 const NOBODY: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 const NOBODY_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1);
 
-/// The address that peers are told when these are the trunks.
+/// The addresses that peers are told, by their family.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Told {
+    /// Those of the family of `sip.listen`.
+    pub first: IpAddr,
+    /// Those of IPv6 beside it.
+    pub v6: Option<IpAddr>,
+}
+
+impl Told {
+    /// The address that a peer is told.
+    pub fn to(&self, peer: SocketAddr) -> IpAddr {
+        self.v6.filter(|_| peer.is_ipv6()).unwrap_or(self.first)
+    }
+}
+
+impl std::fmt::Display for Told {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.v6 {
+            Some(v6) => write!(f, "{} and {v6}", self.first),
+            None => self.first.fmt(f),
+        }
+    }
+}
+
+/// The addresses that peers are told when these are the trunks.
 ///
 /// # Errors
 /// No address of ours works for all of them; the message says which key to set.
-pub fn advertised_to(sip: &Sip, trunks: &[(&str, SocketAddr)]) -> Result<IpAddr> {
-    let listen = sip.listen.ip();
+pub fn advertised_to(sip: &Sip, trunks: &[(&str, SocketAddr)]) -> Result<Told> {
     for (name, trunk) in trunks {
-        if trunk.is_ipv4() != listen.is_ipv4() {
-            bail!("trunk '{name}' at {trunk} and sip.listen are not both IPv4 or both IPv6");
-        }
-        if listen.is_loopback() && !trunk.ip().is_loopback() {
-            bail!(
-                "trunk '{name}' at {trunk} cannot be reached from sip.listen = \"{}\", which is \
-                 this machine only: set sip.listen = \"{}:{}\"",
-                sip.listen,
-                if listen.is_ipv4() { "0.0.0.0" } else { "[::]" },
-                sip.listen.port()
-            );
-        }
+        can_reach(sip, name, *trunk)?;
     }
-    if let Some(public) = sip.public_address.0 {
+    let mut told = sip.sides().map(|side| {
+        let its = |peer: &SocketAddr| peer.is_ipv4() == side.listen.is_ipv4();
+        let its: Vec<_> = trunks.iter().filter(|(_, peer)| its(peer)).copied().collect();
+        told_by(side, &its)
+    });
+    let first = told.next().context("sip.listen is always set")??;
+    Ok(Told { first, v6: told.next().transpose()? })
+}
+
+fn can_reach(sip: &Sip, name: &str, trunk: SocketAddr) -> Result<()> {
+    let Side { listen, .. } = sip.side_for(trunk);
+    let (key, all) = match (trunk.is_ipv4(), sip.listen.is_ipv4()) {
+        (false, true) => ("sip.listen_v6", "[::]"),
+        (false, false) => ("sip.listen", "[::]"),
+        (true, _) => ("sip.listen", "0.0.0.0"),
+    };
+    let port = sip.listen.port();
+    if trunk.is_ipv4() != listen.is_ipv4() {
+        bail!(
+            "trunk '{name}' at {trunk} and sip.listen are not both IPv4 or both IPv6: set {key} = \
+             \"{all}:{port}\"{}",
+            if trunk.is_ipv4() { " and move the other to sip.listen_v6" } else { "" }
+        );
+    }
+    if listen.ip().is_loopback() && !trunk.ip().is_loopback() {
+        bail!(
+            "trunk '{name}' at {trunk} cannot be reached from {key} = \"{listen}\", which is this \
+             machine only: set {key} = \"{all}:{}\"",
+            listen.port()
+        );
+    }
+    Ok(())
+}
+
+/// The address that peers of one family are told when these are its trunks.
+fn told_by(side: Side, trunks: &[(&str, SocketAddr)]) -> Result<IpAddr> {
+    let Side { listen, public } = side;
+    if let Some(public) = public {
         return Ok(public);
     }
-    if !listen.is_unspecified() {
-        return Ok(listen);
+    if !listen.ip().is_unspecified() {
+        return Ok(listen.ip());
     }
+    let v6 = if listen.is_ipv4() { "" } else { "_v6" };
     let nobody = if listen.is_ipv4() { NOBODY.into() } else { NOBODY_V6.into() };
     let mut ways = trunks.iter().map(|(name, trunk)| (*name, way_to(*trunk)));
     let Some((name, way)) = ways.next() else {
-        return way_to(SocketAddr::new(nobody, sip.listen.port().max(1)))
-            .context("this machine has no way out: set sip.public_address to what phones reach");
+        let way = way_to(SocketAddr::new(nobody, listen.port().max(1)));
+        return way.with_context(|| {
+            format!("this machine has no way out: set sip.public_address{v6} to what phones reach")
+        });
     };
     let way = way.with_context(|| format!("trunk '{name}' cannot be reached"))?;
     for (other, another) in ways {
@@ -50,7 +103,7 @@ pub fn advertised_to(sip: &Sip, trunks: &[(&str, SocketAddr)]) -> Result<IpAddr>
         if way != another {
             bail!(
                 "trunk '{name}' is reached from {way}, trunk '{other}' from {another}: set \
-                 sip.public_address to the address at which both reach us"
+                 sip.public_address{v6} to the address at which both reach us"
             );
         }
     }

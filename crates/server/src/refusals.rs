@@ -143,8 +143,7 @@ mod tests {
     fn every_counter_of_the_engine_is_a_reason_or_usual() {
         let config = engine::EngineConfig {
             sip_local: ([127, 0, 0, 1], 5060).into(),
-            media_address: [127, 0, 0, 1].into(),
-            rtp_ports: vec![4000],
+            rtp: vec![([127, 0, 0, 1], 4000).into()],
             secret: [0; 32],
             fresh_secret: [0; 32],
             realm: String::new(),

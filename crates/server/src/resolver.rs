@@ -40,8 +40,8 @@ const SHORTEST: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 pub struct Resolver {
     dns: TokioResolver,
-    /// Whether our sockets speak IPv6; the other addresses are of no use.
-    v6: bool,
+    /// What our sockets speak, as kinds of records; the other addresses are of no use.
+    families: Vec<RecordType>,
 }
 
 /// Where a trunk is.
@@ -85,7 +85,8 @@ impl Resolver {
         options.cache_size = CACHE;
         options.negative_max_ttl = Some(NOTHING_TIME);
         let dns = builder.build().context("setting up the resolver")?;
-        Ok(Self { dns, v6: sip.listen.is_ipv6() })
+        let record = |at: SocketAddr| if at.is_ipv4() { RecordType::A } else { RecordType::AAAA };
+        Ok(Self { dns, families: sip.sides().map(|side| record(side.listen)).collect() })
     }
 
     /// Finds the servers of a trunk.
@@ -146,14 +147,45 @@ impl Resolver {
     }
 
     async fn ask(&self, question: &Question) -> Result<(Answer, Instant)> {
-        let (name, kind) = match question {
-            Question::Naptr(name) => (name, RecordType::NAPTR),
-            Question::Srv(name) => (name, RecordType::SRV),
-            Question::Addresses(name) if self.v6 => (name, RecordType::AAAA),
-            Question::Addresses(name) => (name, RecordType::A),
-        };
+        match question {
+            Question::Naptr(name) => self.ask_for(question, name, RecordType::NAPTR).await,
+            Question::Srv(name) => self.ask_for(question, name, RecordType::SRV).await,
+            Question::Addresses(name) => self.ask_for_addresses(question, name).await,
+        }
+    }
+
+    /// The addresses of every family of ours. One that cannot be asked for leaves the others.
+    async fn ask_for_addresses(
+        &self,
+        question: &Question,
+        name: &str,
+    ) -> Result<(Answer, Instant)> {
+        let (mut all, mut until, mut failure) = (Vec::new(), clock::instant() + LONGEST, None);
+        for kind in &self.families {
+            match self.ask_for(question, name, *kind).await {
+                Ok((Answer::Addresses(addresses), valid_until)) => {
+                    all.extend(addresses);
+                    until = until.min(valid_until);
+                }
+                Ok(_) => {}
+                Err(error) => failure = Some(error),
+            }
+        }
+        match failure {
+            Some(error) if all.is_empty() => Err(error),
+            Some(_) => Ok((Answer::Addresses(all), until.min(clock::instant() + NOTHING_TIME))),
+            None => Ok((Answer::Addresses(all), until)),
+        }
+    }
+
+    async fn ask_for(
+        &self,
+        question: &Question,
+        name: &str,
+        kind: RecordType,
+    ) -> Result<(Answer, Instant)> {
         // A name with a dot is whole; no search list is tried.
-        let whole = if name.contains('.') { format!("{name}.") } else { name.clone() };
+        let whole = if name.contains('.') { format!("{name}.") } else { name.to_owned() };
         match self.dns.lookup(whole, kind).await {
             Ok(found) => Ok((answer(question, &found), found.valid_until())),
             Err(error) if is_nothing(&error) => {
@@ -164,7 +196,11 @@ impl Resolver {
     }
 
     fn family(&self) -> &'static str {
-        if self.v6 { "IPv6" } else { "IPv4" }
+        match self.families[..] {
+            [RecordType::A] => "IPv4",
+            [RecordType::AAAA] => "IPv6",
+            _ => "IPv4 or IPv6",
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::address::Told;
 use crate::cli::open;
 use crate::config::{Config, Sip};
 use crate::resolver::{Found, Resolver};
@@ -35,8 +36,8 @@ const RETRY_AFTER: Duration = Duration::from_secs(30);
 pub struct Reach {
     /// How we listen.
     pub sip: Sip,
-    /// The address that peers are told; fixed at the start.
-    pub advertised: IpAddr,
+    /// The addresses that peers are told; fixed at the start.
+    pub advertised: Told,
     /// Where calls go while there is no trunk at all.
     pub sandbox: Option<Trunk>,
     /// Whether calls of sandboxes go there beside trunks, too.
@@ -104,12 +105,12 @@ impl Reach {
     }
 
     fn reaches(&self, trunk: &domain::Trunk, address: SocketAddr) -> Result<()> {
-        let told = address::advertised_to(&self.sip, &[(&trunk.name, address)])?;
-        if told != self.advertised {
+        let told = address::advertised_to(&self.sip, &[(&trunk.name, address)])?.to(address);
+        let advertised = self.advertised.to(address);
+        if told != advertised {
             bail!(
-                "it is reached from {told}, and peers are told {}: set sip.public_address, or \
-                 restart",
-                self.advertised
+                "it is reached from {told}, and peers are told {advertised}: set \
+                 sip.public_address, or restart"
             );
         }
         Ok(())
@@ -284,12 +285,12 @@ pub async fn take_over(config: &Config, db: Db) -> Result<Vec<UsedTrunk>> {
     app::trunk::used_by(&app, name).await.map_err(open::failed).context("reading the trunks")
 }
 
-/// The address that peers are told: the configuration's trunks must agree on it; without those,
+/// The addresses that peers are told: the configuration's trunks must agree on it; without those,
 /// the trunks of the table that are switched on. A trunk that nobody knows has no say.
 ///
 /// # Errors
 /// No address of ours works for all of them; the message says which key to set.
-pub async fn advertised(config: &Config, used: &[UsedTrunk]) -> Result<IpAddr> {
+pub async fn advertised(config: &Config, used: &[UsedTrunk]) -> Result<Told> {
     if !config.trunk.is_empty() {
         return advertised_by(config).await;
     }
@@ -298,15 +299,15 @@ pub async fn advertised(config: &Config, used: &[UsedTrunk]) -> Result<IpAddr> {
     told_to(&config.sip, &trunks).await
 }
 
-/// The address that peers are told, by the trunks of the configuration alone.
+/// The addresses that peers are told, by the trunks of the configuration alone.
 ///
 /// # Errors
 /// No address of ours works for all of them; the message says which key to set.
-pub async fn advertised_by(config: &Config) -> Result<IpAddr> {
+pub async fn advertised_by(config: &Config) -> Result<Told> {
     told_to(&config.sip, &config.trunks()?).await
 }
 
-async fn told_to(sip: &Sip, trunks: &[domain::Trunk]) -> Result<IpAddr> {
+async fn told_to(sip: &Sip, trunks: &[domain::Trunk]) -> Result<Told> {
     let resolver = Resolver::new(sip)?;
     let mut known = Vec::new();
     for trunk in trunks {

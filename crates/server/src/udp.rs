@@ -29,7 +29,8 @@ pub const RTP_DATAGRAM: usize = 2_048 + 64;
 /// Kernel buffers asked for, in bytes: a burst of 64 calls' packets fits many times over.
 const KERNEL_BUFFER_BYTES: usize = 4 * 1024 * 1024;
 
-/// Binds a non-blocking UDP socket with roomy kernel buffers.
+/// Binds a non-blocking UDP socket with roomy kernel buffers. One of IPv6 takes nothing of IPv4,
+/// which has a socket of its own at the same port.
 ///
 /// # Errors
 /// The address is taken, or not ours.
@@ -43,6 +44,9 @@ pub fn bind(address: SocketAddr) -> io::Result<UdpSocket> {
     socket.set_recv_buffer_size(KERNEL_BUFFER_BYTES)?;
     socket.set_send_buffer_size(KERNEL_BUFFER_BYTES)?;
     socket.set_nonblocking(true)?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
     socket.bind(&address.into())?;
     Ok(socket.into())
 }

@@ -152,8 +152,7 @@ fn engine_config(life: u32, calls: usize) -> EngineConfig {
     fresh_secret[..4].copy_from_slice(&life.to_le_bytes());
     EngineConfig {
         sip_local,
-        media_address: sip_local.ip(),
-        rtp_ports: OUR_RTP.collect(),
+        rtp: OUR_RTP.map(|port| SocketAddr::new(sip_local.ip(), port)).collect(),
         secret: [42; 32],
         fresh_secret,
         realm: String::from("avanak"),

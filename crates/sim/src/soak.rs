@@ -379,8 +379,9 @@ fn address(text: &str) -> SocketAddr {
 fn engine_config() -> EngineConfig {
     EngineConfig {
         sip_local: address(OURS),
-        media_address: address(OURS).ip(),
-        rtp_ports: (0..OUR_PORTS).map(|at| OUR_FIRST_PORT + 2 * at).collect(),
+        rtp: (0..OUR_PORTS)
+            .map(|at| SocketAddr::new(address(OURS).ip(), OUR_FIRST_PORT + 2 * at))
+            .collect(),
         secret: [7; 32],
         fresh_secret: [8; 32],
         realm: String::from("avanak"),

@@ -147,7 +147,9 @@ impl Endpoint {
         }
     }
 
-    /// Says where peers reach us over a transport, when that is not [`Config::local`].
+    /// Says where peers reach us over a transport, when that is not [`Config::local`]. It is told
+    /// to peers of its own family, IPv4 or IPv6; those of the other are told what was said last for
+    /// theirs.
     pub fn reach(&mut self, transport: Transport, local: SocketAddr) {
         self.composer.reach(transport, local);
     }
@@ -158,9 +160,9 @@ impl Endpoint {
         self.sources.know(peers);
     }
 
-    /// The URI at which peers reach us over a transport, as it stands in Contact.
-    pub fn own_uri(&self, user: &str, transport: Transport) -> Uri {
-        Uri::at(user, self.composer.own_hop(transport))
+    /// The URI at which a peer reaches us, as it stands in Contact.
+    pub fn own_uri(&self, user: &str, peer: Hop) -> Uri {
+        Uri::at(user, self.composer.own_hop(peer))
     }
 
     /// Takes one datagram. Whatever is wrong with it is counted, never an error.

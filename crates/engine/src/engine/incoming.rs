@@ -35,7 +35,9 @@ pub(super) struct Incoming {
 
 struct Undecided {
     leg: LegId,
-    /// Where its INVITE came from, when its audio may come from elsewhere there: that of a phone,
+    /// Where its INVITE came from.
+    source: SocketAddr,
+    /// The same, when its audio may come from elsewhere there: that of a phone,
     /// which may be behind NAT, or of a trunk of which that is said.
     may_be_at: Option<IpAddr>,
     /// What the trunk asks for whose call it is.
@@ -136,7 +138,7 @@ impl Engine {
         }
         let follows = trunk.as_ref().is_none_or(|trunk| trunk.symmetric_rtp);
         let may_be_at = follows.then_some(source.ip());
-        let undecided = Undecided { leg, may_be_at, trunk, offer, until };
+        let undecided = Undecided { leg, source, may_be_at, trunk, offer, until };
         self.incoming.undecided.insert(call, undecided);
         self.wires.sip.ring(now, leg, 180, None, &mut self.wires.sip_out);
         let (number, from) = (number.to_owned(), identity::caller_of(request));
@@ -164,7 +166,7 @@ impl Engine {
         }
         let plan = Plan { may_be_at: undecided.may_be_at, ..plan };
         let (codecs, srtp) = undecided.sound();
-        let media = self.media_end(key, codecs, srtp);
+        let media = self.media_end(key, codecs, srtp, undecided.source);
         let (agreed, sdp) = if undecided.offer.is_empty() {
             (None, media.local.print_offer())
         } else {

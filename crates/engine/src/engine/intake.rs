@@ -36,7 +36,7 @@ impl Engine {
         if spec.codecs.is_empty() {
             spec.codecs = Codec::DEFAULT_ORDER.to_vec();
         }
-        let media = self.media_end(spec.call, &spec.codecs, spec.srtp);
+        let media = self.media_end(spec.call, &spec.codecs, spec.srtp, destination.address);
         let offer = media.local.print_offer();
         let invite =
             leg::invite(&self.config.secret, &spec, &destination, offer).ok_or(Refusal::BadSpec)?;
@@ -58,12 +58,17 @@ impl Engine {
         Ok(())
     }
 
-    /// Where a new call gets its sound, and from which port it speaks.
-    pub(super) fn media_end(&self, call: CallKey, codecs: &[Codec], srtp: Srtp) -> MediaEnd {
-        let port_slot = self.emptiest_port();
-        let port = self.config.rtp_ports[usize::from(port_slot)];
+    /// Where a new call with this peer gets its sound, and from which port it speaks.
+    pub(super) fn media_end(
+        &self,
+        call: CallKey,
+        codecs: &[Codec],
+        srtp: Srtp,
+        peer: SocketAddr,
+    ) -> MediaEnd {
+        let port_slot = self.emptiest_port(peer);
+        let address = self.config.rtp[usize::from(port_slot)];
         let numbers = derive::media_numbers(&self.config.secret, call);
-        let address = SocketAddr::new(self.config.media_address, port);
         let mut local = sdp::Local::new(numbers.session_id, address, codecs);
         local.rtcp_mux = true;
         local.srtp = (srtp != Srtp::Off).then(|| {
@@ -85,10 +90,13 @@ impl Engine {
         self.calls.insert(key, Box::new(Entry { call, armed, listens }));
     }
 
-    fn emptiest_port(&self) -> u8 {
+    /// The port with the fewest calls that a peer's family reaches; where none is, any: the call
+    /// will not agree on sound.
+    fn emptiest_port(&self, peer: SocketAddr) -> u8 {
+        let strange = |at: &SocketAddr| at.is_ipv4() != peer.is_ipv4();
         (0..=u8::MAX)
-            .zip(&self.calls_on_port)
-            .min_by_key(|(_, calls)| **calls)
+            .zip(self.config.rtp.iter().zip(&self.calls_on_port))
+            .min_by_key(|(_, (at, calls))| (strange(at), **calls))
             .map_or(0, |(slot, _)| slot)
     }
 }

@@ -357,8 +357,9 @@ pub fn carrier_config(ports: u16) -> carrier::Config {
 pub fn engine_config(ports: u16, limits: Limits) -> EngineConfig {
     EngineConfig {
         sip_local: address(ENGINE_SIP),
-        media_address: address(ENGINE_SIP).ip(),
-        rtp_ports: (0..ports).map(|at| ENGINE_FIRST_PORT + 2 * at).collect(),
+        rtp: (0..ports)
+            .map(|at| SocketAddr::new(address(ENGINE_SIP).ip(), ENGINE_FIRST_PORT + 2 * at))
+            .collect(),
         secret: SECRET,
         fresh_secret: [8; 32],
         realm: "phones.example".to_owned(),

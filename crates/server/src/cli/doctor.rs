@@ -1,6 +1,6 @@
 //! `avanak doctor`: checks everything the program needs and says the fix for what is missing.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -32,7 +32,7 @@ pub async fn run(config: &Config, _: &Doctor) -> Result<ExitCode> {
         ("open files", files(config)),
         ("database", database(config).await),
         ("http port", port(config.http.listen, false)),
-        ("sip port", port(config.sip.listen, true)),
+        ("sip port", sip_ports(config)),
         ("own address", own_address(config).await),
         ("media ports", media_ports(config)),
     ];
@@ -166,14 +166,24 @@ fn is_free(bound: std::io::Result<()>, address: SocketAddr) -> Result<bool> {
     }
 }
 
+/// The ports for SIP at each of our addresses.
+fn sip_ports(config: &Config) -> Result<String> {
+    let ports = config.sip.sides().map(|side| port(side.listen, true));
+    Ok(ports.collect::<Result<Vec<_>>>()?.join("; "))
+}
+
 async fn own_address(config: &Config) -> Result<String> {
     let advertised = trunks::advertised_by(config).await?;
     Ok(format!("trunks and phones are told to reach us at {advertised}"))
 }
 
 fn media_ports(config: &Config) -> Result<String> {
-    let (ip, first) = (config.sip.listen.ip(), config.sip.media_port_first);
-    let count = config.sip.media_ports;
+    let told = config.sip.sides().map(|side| media_ports_at(side.listen.ip(), config));
+    Ok(told.collect::<Result<Vec<_>>>()?.join("; "))
+}
+
+fn media_ports_at(ip: IpAddr, config: &Config) -> Result<String> {
+    let (first, count) = (config.sip.media_port_first, config.sip.media_ports);
     if first == 0 {
         port(SocketAddr::new(ip, 0), true)?;
         return Ok(format!(

@@ -70,7 +70,8 @@ async fn add(app: &App, config: &Config, new: NewPhone, json: bool) -> Result<()
         });
         return say(&shown.to_string());
     }
-    let registrar = SocketAddr::new(trunks::advertised_by(config).await?, config.sip.listen.port());
+    let registrar =
+        SocketAddr::new(trunks::advertised_by(config).await?.first, config.sip.listen.port());
     say(&format!("registrar  {registrar}"))?;
     say(&format!("user name  {}", phone.username))?;
     say(&format!("password   {}   (shown only now)", phone.password))

@@ -54,7 +54,7 @@ async fn heard(config: &Config, story: &Story) -> Result<Option<Heard>> {
     if ended.trunk.as_deref() != Some(sandbox::TRUNK) {
         return Ok(None);
     }
-    let host = address::host(trunks::advertised_by(config).await?);
+    let host = address::host(trunks::advertised_by(config).await?.first);
     let call_id = node::call_id(ended.attempt, &host);
     let dir = config.heard_dir();
     let Some(wav) = sandbox::file_name(&call_id).map(|name| dir.join(format!("{name}.wav"))) else {

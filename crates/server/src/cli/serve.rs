@@ -20,6 +20,7 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinHandle;
 
 use super::{open, say};
+use crate::address::Told;
 use crate::clock::{self, Clocks};
 use crate::config::Config;
 use crate::node_loop::{NodeLoop, Parts};
@@ -28,7 +29,7 @@ use crate::outbound::Outbound;
 use crate::registrations::Registrations;
 use crate::resolver::Resolver;
 use crate::sandbox::{self, SandboxThread};
-use crate::shard::{self, Shards, ShardsConfig};
+use crate::shard::{self, Bound, Shards, ShardsConfig};
 use crate::trunks::{self, InUse, Places, Reach};
 use crate::{
     address, announcements, callbacks, capacity_test, chain, desk, exports, flight_recorder,
@@ -115,7 +116,7 @@ struct Platform {
 impl Platform {
     async fn start(
         config: &Config,
-        advertised: IpAddr,
+        advertised: Told,
         (places, found): (Places, InUse),
         db: Db,
     ) -> Result<Self> {
@@ -145,9 +146,9 @@ impl Platform {
         let (tape, recordings) =
             recordings::start(Arc::clone(&app), config.node.name.clone(), spool).await?;
         let (connections, orders) = streams::order_channel();
-        let listening = streams::listen(&config.sip).await?;
+        let listening = streams::listen(&config.sip)?;
         let shards_config =
-            shards_config(config, shards, (listening.sip, advertised), connections)?;
+            shards_config(config, shards, (&listening.sip, advertised), connections)?;
         let shards = Shards::start(&shards_config, recorder, Some(&tape), &report)?;
         streams::start(streams::Parts {
             sip: config.sip.clone(),
@@ -156,8 +157,7 @@ impl Platform {
             shards: shards.sorter(),
             names,
         })?;
-        let (sip, count) = (shards.sip_address, shards.count());
-        tracing::info!(%sip, node = config.node.name, shards = count, "the node is up");
+        tell_where(&config.node.name, &shards);
         let (order, orders) = mpsc::channel(ORDERS);
         let (line, support_line) =
             support_line::start(Arc::clone(&app), line_settings(config, advertised), order.clone());
@@ -337,6 +337,13 @@ async fn check_schema(db: &Db) -> Result<()> {
     Ok(())
 }
 
+/// Logs where peers reach us.
+fn tell_where(node: &str, shards: &Shards) {
+    for sip in shards.reached.iter().rev() {
+        tracing::info!(%sip, node, shards = shards.count(), "the node is up");
+    }
+}
+
 fn start_sandbox(config: &Config, alone: bool) -> Result<Option<SandboxThread>> {
     if !alone && !config.sandbox.beside_trunks {
         return Ok(None);
@@ -357,12 +364,13 @@ fn ladder_keep_ms(days: u32) -> Option<i64> {
     (days > 0).then(|| i64::from(days) * 24 * 60 * 60 * 1_000)
 }
 
-fn node_config(config: &Config, advertised: IpAddr, trunks: Vec<Trunk>) -> Result<NodeConfig> {
+fn node_config(config: &Config, advertised: Told, trunks: Vec<Trunk>) -> Result<NodeConfig> {
     Ok(NodeConfig {
         name: config.node.name.clone(),
         shards: config.sip.shards(),
         trunks,
-        host: address::host(advertised),
+        host: address::host(advertised.first),
+        host_v6: advertised.v6.map(address::host),
         sip_port: config.sip.listen.port(),
         ring_timeout_ms: config.calls.ring_timeout_ms,
         machine_detection: config.detection.engine()?,
@@ -371,12 +379,12 @@ fn node_config(config: &Config, advertised: IpAddr, trunks: Vec<Trunk>) -> Resul
     })
 }
 
-fn line_settings(config: &Config, advertised: IpAddr) -> node::support_line::Settings {
+fn line_settings(config: &Config, advertised: Told) -> node::support_line::Settings {
     node::support_line::Settings {
         node: config.node.name.clone(),
         numbers: config.support.line.clone(),
         greeting: config.support.greeting.clone(),
-        host: address::host(advertised),
+        host: address::host(advertised.first),
         ticket_link: config.support.ticket_link.clone(),
     }
 }
@@ -398,13 +406,12 @@ fn sandbox_trunk(config: &Config, address: SocketAddr) -> Result<Trunk> {
 fn shards_config(
     config: &Config,
     shards: usize,
-    (listen, advertised): (SocketAddr, IpAddr),
+    (listen, advertised): (&[SocketAddr], Told),
     connections: mpsc::Sender<engine::Transmit>,
 ) -> Result<ShardsConfig> {
     Ok(ShardsConfig {
         shards,
-        listen,
-        advertised,
+        sides: listen.iter().map(|at| bound(*at, advertised)).collect(),
         media_port_first: config.sip.media_port_first,
         media_ports: config.sip.media_ports,
         ignore_sound: config.sip.ignore_sound,
@@ -413,8 +420,7 @@ fn shards_config(
         tls_port: Some(config.sip.tls_port).filter(|port| *port != 0),
         engine: EngineConfig {
             sip_local: config.sip.listen,
-            media_address: advertised,
-            rtp_ports: Vec::new(),
+            rtp: Vec::new(),
             secret: kept_secret(&config.node.data_dir.join("secret"))?,
             fresh_secret: clock::random_secret(),
             realm: String::from(app::phone::REALM),
@@ -424,6 +430,10 @@ fn shards_config(
             limits: Limits { calls: config.sip.max_calls, ..Limits::default() },
         },
     })
+}
+
+fn bound(listen: SocketAddr, advertised: Told) -> Bound {
+    Bound { listen, advertised: advertised.to(listen) }
 }
 
 /// The secret that identifiers are derived from. It is kept, so that the next process can end the

@@ -3,7 +3,7 @@
 //! Every key has its default and its explanation here; `config.example.toml` and
 //! `docs/CONFIG.md` are made from it. Unknown keys are refused.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
@@ -59,6 +59,7 @@ macro_rules! section {
     };
 }
 
+mod addresses;
 mod channel;
 mod codes;
 mod database;
@@ -70,6 +71,7 @@ mod speech;
 mod support;
 mod trunk;
 
+pub use addresses::{ListenV6, PublicAddress, Side};
 pub use channel::{Announcements, Channel, ChannelKind, MailSecurity};
 pub use codes::Codes;
 pub use database::Database;
@@ -138,6 +140,9 @@ section! {
         /// This machine only, until you set it; trunks elsewhere need `0.0.0.0:5060`, all
         /// addresses of the machine, or one of them.
         listen: SocketAddr = SocketAddr::from(([127, 0, 0, 1], 5060)),
+        /// The same for IPv6, beside `listen` for IPv4: `[::]:5060` or one of the machine's
+        /// addresses. Empty: one family, that of `listen`.
+        listen_v6: ListenV6 = ListenV6::default(),
         /// Whether SIP over TCP is taken, too, at the same address and port.
         tcp: bool = true,
         /// Port for SIP over TLS, at the same address; 0 takes none.
@@ -155,6 +160,8 @@ section! {
         /// the outer address of a NAT. Empty: the one of `listen`, or the one from which the
         /// machine reaches its trunks.
         public_address: PublicAddress = PublicAddress::default(),
+        /// The same for `listen_v6`.
+        public_address_v6: PublicAddress = PublicAddress::default(),
         /// How many threads carry calls, each with its share of the calls and of the ports for
         /// audio. 0 for one on each core of the machine, up to 16. To peers they are one: all
         /// signalling uses the port of `listen`.
@@ -281,32 +288,6 @@ section! {
         filter: String = String::from("info"),
         /// `text` for people, `json` for machines.
         format: LogFormat = LogFormat::Text,
-    }
-}
-
-/// An IP address, or nothing: the empty text.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct PublicAddress(pub Option<IpAddr>);
-
-impl TryFrom<String> for PublicAddress {
-    type Error = String;
-
-    fn try_from(text: String) -> std::result::Result<Self, String> {
-        if text.is_empty() {
-            return Ok(Self(None));
-        }
-        let usable = |ip: &IpAddr| !ip.is_unspecified() && !ip.is_multicast();
-        let address = text.parse().ok().filter(usable);
-        address
-            .map(|address| Self(Some(address)))
-            .ok_or_else(|| format!("'{text}' is not an IP address that others can reach"))
-    }
-}
-
-impl From<PublicAddress> for String {
-    fn from(address: PublicAddress) -> Self {
-        address.0.map(|address| address.to_string()).unwrap_or_default()
     }
 }
 
@@ -562,10 +543,7 @@ impl Config {
         if !self.sandbox.listen.ip().is_loopback() {
             bail!("sandbox.listen: the sandbox carrier answers to anyone; keep it on loopback");
         }
-        let public = self.sip.public_address.0;
-        if public.is_some_and(|public| public.is_ipv4() != self.sip.listen.is_ipv4()) {
-            bail!("sip.public_address and sip.listen must both be IPv4 or both IPv6");
-        }
+        self.sip.check_families()?;
         if self.sip.media_ports == 0 || self.sip.media_ports > 200 {
             bail!("sip.media_ports: between 1 and 200");
         }

@@ -2,8 +2,8 @@
 //! each. A call never leaves its shard, so there are no locks. They move datagrams, commands and
 //! events and decide nothing.
 //!
-//! All send through one SIP socket, which the first of them reads for all
-//! (docs/decisions/0026-shards-share-the-sip-address.md).
+//! All send through the SIP sockets, one for each family of addresses, which the first of them
+//! reads for all (docs/decisions/0026-shards-share-the-sip-address.md).
 
 mod inbox;
 pub mod precedence;
@@ -48,17 +48,24 @@ pub fn event_channel() -> (mpsc::Sender<Reported>, mpsc::Receiver<Reported>) {
     mpsc::channel(OUTBOX)
 }
 
-/// What shards need to start.
-pub struct ShardsConfig {
-    /// How many.
-    pub shards: usize,
+/// An address of ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bound {
     /// Where SIP listens; the RTP sockets are bound to the same address.
     pub listen: SocketAddr,
     /// The address at which peers reach both.
     pub advertised: IpAddr,
+}
+
+/// What shards need to start.
+pub struct ShardsConfig {
+    /// How many.
+    pub shards: usize,
+    /// Our addresses: one, or one of IPv4 and one of IPv6.
+    pub sides: Vec<Bound>,
     /// First RTP port, or 0 for free ones.
     pub media_port_first: u16,
-    /// How many RTP sockets they have in all; at least one each.
+    /// How many RTP sockets they have in all at each address; at least one each.
     pub media_ports: u16,
     /// Whether sound that no call listens to is left to the kernel to throw away.
     pub ignore_sound: bool,
@@ -85,19 +92,48 @@ impl ShardsConfig {
         sip_local: SocketAddr,
         rtp: &[UdpSocket],
     ) -> Result<EngineConfig> {
-        let ports = rtp.iter().map(|socket| Ok(socket.local_addr()?.port()));
+        let reached = rtp.iter().map(|socket| Ok(self.reached(socket.local_addr()?)));
         Ok(EngineConfig {
             sip_local,
-            media_address: self.advertised,
-            rtp_ports: ports
-                .collect::<std::io::Result<_>>()
-                .context("asking for the media ports")?,
+            rtp: reached.collect::<std::io::Result<_>>().context("asking for the media ports")?,
             // Two engines with one secret would draw the same tags and branches.
             fresh_secret: clock::random_secret(),
             call_id_prefix: node::shard_prefix(shard),
             limits: Limits { calls: self.calls_each(), ..self.engine.limits },
             ..self.engine.clone()
         })
+    }
+
+    /// Where peers reach a socket of ours that is bound there.
+    fn reached(&self, bound: SocketAddr) -> SocketAddr {
+        let its = |side: &&Bound| side.listen.is_ipv4() == bound.is_ipv4();
+        let side = self.sides.iter().find(its);
+        SocketAddr::new(side.map_or(bound.ip(), |side| side.advertised), bound.port())
+    }
+
+    /// Binds the SIP sockets.
+    fn bind_sip(&self) -> Result<Vec<UdpSocket>> {
+        let bind = |side: &Bound| {
+            let listen = side.listen;
+            let sip = udp::bind(listen).with_context(|| format!("binding SIP at {listen}"))?;
+            udp::watch_errors(&sip).context("asking for ICMP errors of the SIP socket")?;
+            Ok(sip)
+        };
+        self.sides.iter().map(bind).collect()
+    }
+
+    /// Binds the RTP sockets of one of our addresses.
+    fn bind_media(&self, side: Bound) -> Result<Vec<UdpSocket>> {
+        (0..self.media_ports)
+            .map(|n| {
+                let port = match self.media_port_first {
+                    0 => 0,
+                    first => first + n,
+                };
+                let address = SocketAddr::new(side.listen.ip(), port);
+                udp::bind(address).with_context(|| format!("binding media at {address}"))
+            })
+            .collect()
     }
 }
 
@@ -112,8 +148,8 @@ struct Shard {
 pub struct Shards {
     running: Vec<Shard>,
     sorter: Arc<Sorter>,
-    /// Where peers reach the SIP socket.
-    pub sip_address: SocketAddr,
+    /// Where peers reach each SIP socket.
+    pub reached: Vec<SocketAddr>,
 }
 
 impl Shards {
@@ -127,13 +163,13 @@ impl Shards {
         tape: Option<&Tape>,
         events: &mpsc::Sender<Reported>,
     ) -> Result<Self> {
-        let listen = config.listen;
-        let sip = udp::bind(listen).with_context(|| format!("binding SIP at {listen}"))?;
-        udp::watch_errors(&sip).context("asking for ICMP errors of the SIP socket")?;
-        let port = sip.local_addr().context("asking for the SIP port")?.port();
-        let sip_address = SocketAddr::new(config.advertised, port);
-        let sip = Arc::new(sip);
-        let mut media = bind_media(config)?;
+        let sip: Arc<[UdpSocket]> = config.bind_sip()?.into();
+        let reached = sip.iter().map(|socket| Ok(config.reached(socket.local_addr()?)));
+        let reached: Vec<SocketAddr> =
+            reached.collect::<std::io::Result<_>>().context("asking for the SIP port")?;
+        let sip_local = *reached.first().context("an address to listen at")?;
+        let sides = config.sides.iter().map(|side| config.bind_media(*side));
+        let mut media: Vec<Vec<UdpSocket>> = sides.collect::<Result<_>>()?;
         let each = u32::try_from(config.calls_each()).context("so many calls at once")?;
         let mut ends = Vec::new();
         let mut inboxes = Vec::new();
@@ -145,14 +181,18 @@ impl Shards {
         let sorter = Arc::new(Sorter::new(inboxes));
         let mut running = Vec::new();
         for (shard, (recorder, commands)) in ends.into_iter().enumerate() {
-            let share = media.len() / (config.shards - shard);
-            let rtp: Vec<UdpSocket> = media.drain(..share).collect();
+            let mut rtp = Vec::new();
+            for all in &mut media {
+                let share = all.len() / (config.shards - shard);
+                rtp.extend(all.drain(..share));
+            }
             let live = Arc::new(AtomicU64::new(0));
             let inbox = sorter.inboxes()[shard].clone();
             let parts = Parts {
                 shard,
-                engine: config.engine_of(shard, sip_address, &rtp)?,
-                tls: config.tls_port.map(|port| SocketAddr::new(config.advertised, port)),
+                engine: config.engine_of(shard, sip_local, &rtp)?,
+                reached: reached.clone(),
+                tls_port: config.tls_port,
                 sip: Arc::clone(&sip),
                 rtp,
                 ignore_sound: config.ignore_sound,
@@ -178,7 +218,7 @@ impl Shards {
                 .context("starting a shard's thread")?;
             running.push(Shard { inbox, thread: Some(thread), live });
         }
-        Ok(Self { running, sorter, sip_address })
+        Ok(Self { running, sorter, reached })
     }
 
     /// Hands a command over.
@@ -234,17 +274,4 @@ impl Shard {
             tracing::error!("a shard's thread had panicked");
         }
     }
-}
-
-fn bind_media(config: &ShardsConfig) -> Result<Vec<UdpSocket>> {
-    (0..config.media_ports)
-        .map(|n| {
-            let port = match config.media_port_first {
-                0 => 0,
-                first => first + n,
-            };
-            let address = SocketAddr::new(config.listen.ip(), port);
-            udp::bind(address).with_context(|| format!("binding media at {address}"))
-        })
-        .collect()
 }

@@ -118,14 +118,16 @@ impl RtpSocket {
 pub(super) struct Parts {
     pub(super) shard: usize,
     pub(super) engine: EngineConfig,
-    /// Where peers reach us over TLS.
-    pub(super) tls: Option<SocketAddr>,
-    /// The SIP socket that all shards send through.
-    pub(super) sip: Arc<UdpSocket>,
+    /// Where peers reach each SIP socket.
+    pub(super) reached: Vec<SocketAddr>,
+    /// The port at which they reach us over TLS.
+    pub(super) tls_port: Option<u16>,
+    /// The SIP sockets that all shards send through: one, or one of IPv4 and one of IPv6.
+    pub(super) sip: Arc<[UdpSocket]>,
     pub(super) rtp: Vec<UdpSocket>,
     /// Sound that no call listens to is not read.
     pub(super) ignore_sound: bool,
-    /// What makes this shard the one that reads the SIP socket.
+    /// What makes this shard the one that reads the SIP sockets.
     pub(super) sorter: Option<Arc<Sorter>>,
     pub(super) connections: Option<mpsc::Sender<Transmit>>,
     pub(super) recorder: Recorder,
@@ -141,8 +143,8 @@ pub(super) struct Worker {
     connections: Option<mpsc::Sender<Transmit>>,
     /// Peers to whose connections a message of the last step could not be handed.
     disconnected: BTreeSet<Hop>,
-    sip: Arc<UdpSocket>,
-    /// For the shard that reads the SIP socket.
+    sip: Arc<[UdpSocket]>,
+    /// For the shard that reads the SIP sockets.
     door: Option<Door>,
     rtp: Vec<RtpSocket>,
     /// The socket that is looked at first.
@@ -180,8 +182,12 @@ impl Worker {
     pub(super) fn new(parts: Parts) -> Self {
         let now = clock::instant();
         let mut engine = Engine::new(parts.engine);
-        if let Some(tls) = parts.tls {
-            engine.reach(Transport::Tls, tls);
+        for at in parts.reached {
+            engine.reach(Transport::Udp, at);
+            engine.reach(Transport::Tcp, at);
+            if let Some(port) = parts.tls_port {
+                engine.reach(Transport::Tls, SocketAddr::new(at.ip(), port));
+            }
         }
         // Their turns are spread over a packet's time.
         let turns = u32::try_from(parts.rtp.len()).unwrap_or(u32::MAX).max(1);
@@ -296,10 +302,12 @@ impl Worker {
             && std::mem::take(&mut door.errors)
         {
             let undeliverable = &mut self.undeliverable;
-            udp::take_errors(&self.sip, ERRORS_PER_STEP, |destination| {
-                undeliverable.insert(destination);
-                door.undeliverable(destination);
-            });
+            for socket in self.sip.iter() {
+                udp::take_errors(socket, ERRORS_PER_STEP, |destination| {
+                    undeliverable.insert(destination);
+                    door.undeliverable(destination);
+                });
+            }
         }
         while let Some(peer) = self.disconnected.pop_first() {
             self.engine.handle(now, Input::Disconnected { peer }, &mut self.out);
@@ -316,13 +324,17 @@ impl Worker {
     fn take_sip(&mut self, now: Instant) {
         let Some(door) = self.door.as_mut().filter(|door| door.waits) else { return };
         let (engine, out) = (&mut self.engine, &mut self.out);
-        let taken = self.receiver.drain(&self.sip, SIP_PER_STEP, |source, bytes| {
-            if !door.take(source, bytes) {
-                engine.handle(now, Input::Sip { source, bytes }, out);
-            }
-        });
+        let mut most = 0;
+        for socket in self.sip.iter() {
+            let taken = self.receiver.drain(socket, SIP_PER_STEP, |source, bytes| {
+                if !door.take(source, bytes) {
+                    engine.handle(now, Input::Sip { source, bytes }, out);
+                }
+            });
+            most = taken.max(most);
+        }
         door.ring();
-        if (1..SIP_PER_STEP).contains(&taken) {
+        if (1..SIP_PER_STEP).contains(&most) {
             door.gathers_until = now + SIP_GATHERS;
         }
     }
@@ -357,20 +369,7 @@ impl Worker {
     fn flush(&mut self, now: Instant) {
         self.recorder.note(&self.out.events);
         self.hand_to_connections();
-        let (datagrams, undeliverable) = (&self.out.sip, &mut self.undeliverable);
-        self.sender.send(
-            &self.sip,
-            datagrams.iter().map(|t| Outgoing {
-                destination: t.destination,
-                head: &t.bytes,
-                body: &[],
-            }),
-            |place, errno| {
-                if udp::is_unreachable(errno) {
-                    undeliverable.insert(datagrams[place].destination);
-                }
-            },
-        );
+        send_sip(&mut self.sender, &self.sip, &self.out.sip, &mut self.undeliverable);
         send_rtp(&mut self.sender, &self.rtp, &self.out.rtp, &mut self.rtp_refused);
         send_rtcp(&mut self.sender, &self.rtp, &self.out.rtcp);
         if let Some(tape) = &self.tape {
@@ -451,21 +450,21 @@ impl Worker {
         let due = due.into_iter().flatten().min();
         let wait = due.map_or(longest, |due| due.saturating_duration_since(now).min(longest));
         let timeout = TimeSpec::from_duration(wait);
-        let mut descriptors = [
-            PollFd::new(self.commands.wake.as_fd(), PollFlags::POLLIN),
-            PollFd::new(self.sip.as_fd(), PollFlags::POLLIN),
-        ];
+        let readable = |descriptor| PollFd::new(descriptor, PollFlags::POLLIN);
+        let (first, last) = (self.sip[0].as_fd(), self.sip[self.sip.len() - 1].as_fd());
+        let mut descriptors =
+            [readable(self.commands.wake.as_fd()), readable(first), readable(last)];
         let gathers = gathers_until.is_some();
-        let watched = if gathers || self.door.is_none() { 1 } else { 2 };
+        let watched = if gathers || self.door.is_none() { 1 } else { 1 + self.sip.len() };
         // An interrupted wait is a short one.
         let _ = ppoll(&mut descriptors[..watched], Some(timeout), None);
-        let [wake, sip] = descriptors.map(|descriptor| descriptor.revents());
+        let [wake, sip @ ..] = descriptors.map(|descriptor| descriptor.revents());
         let told = |revents: Option<PollFlags>, what| revents.is_some_and(|all| all.contains(what));
         self.woken = told(wake, PollFlags::POLLIN);
         if let Some(door) = &mut self.door {
-            door.errors = told(sip, PollFlags::POLLERR);
+            door.errors = sip.iter().any(|sip| told(*sip, PollFlags::POLLERR));
             // Whatever has woken it, what has gathered is read on the way.
-            door.waits = gathers || told(sip, PollFlags::POLLIN);
+            door.waits = gathers || sip.iter().any(|sip| told(*sip, PollFlags::POLLIN));
         }
     }
 }
@@ -479,6 +478,39 @@ impl Totals {
     fn growth(&mut self, name: &'static str, total: u64) -> u64 {
         let before = self.0.insert(name, total).unwrap_or(0);
         total.saturating_sub(before)
+    }
+}
+
+/// Sends messages, one batch per run of the same family, and notes where none can be sent.
+fn send_sip(
+    sender: &mut BatchSender,
+    sockets: &[UdpSocket],
+    messages: &[Transmit],
+    undeliverable: &mut BTreeSet<SocketAddr>,
+) {
+    let is_v4 = |message: &Transmit| message.destination.is_ipv4();
+    for run in messages.chunk_by(|a, b| is_v4(a) == is_v4(b)) {
+        let socket = match sockets {
+            [v4, v6] => {
+                if is_v4(&run[0]) {
+                    v4
+                } else {
+                    v6
+                }
+            }
+            // The kernel says so when it is of the other family.
+            all => &all[0],
+        };
+        let datagrams = run.iter().map(|message| Outgoing {
+            destination: message.destination,
+            head: &message.bytes,
+            body: &[],
+        });
+        sender.send(socket, datagrams, |place, errno| {
+            if udp::is_unreachable(errno) {
+                undeliverable.insert(run[place].destination);
+            }
+        });
     }
 }
 

@@ -31,6 +31,7 @@ pub use certificate::Certificate;
 use crate::clock;
 use crate::config::Sip;
 use crate::shard::{ShardCommand, Sorter};
+use crate::udp;
 use connection::{Connection, End, Patience};
 
 /// Messages from the shards that may wait for the hub.
@@ -46,6 +47,8 @@ const CONNECTIONS: usize = 2_000;
 const CONNECTIONS_TO_US: usize = 1_800;
 /// Connections at once that came from one address; of IPv6, from one network of 64 bits.
 const CONNECTIONS_OF_ONE: usize = 100;
+/// Connections that may wait to be accepted.
+const WAITING: u32 = 1_024;
 /// How often a free port is tried.
 const PORT_TRIES: u8 = 16;
 /// How long connecting may take, and then as long again for the handshake of TLS.
@@ -77,36 +80,57 @@ pub struct Parts {
 
 /// The sockets of a hub.
 pub struct Listening {
-    tcp: Option<TcpListener>,
-    tls: Option<TcpListener>,
-    /// Where SIP listens, by UDP and, if at all, by TCP.
-    pub sip: SocketAddr,
+    tcp: Vec<TcpListener>,
+    tls: Vec<TcpListener>,
+    /// Where SIP listens, by UDP and, if at all, by TCP: for each of [`Sip::sides`].
+    pub sip: Vec<SocketAddr>,
 }
 
 /// Binds the sockets of the configuration. For port 0, a port is taken that UDP can have, too.
 ///
 /// # Errors
 /// A port is taken.
-pub async fn listen(sip: &Sip) -> Result<Listening> {
-    let tls = match sip.tls_port {
-        0 => None,
-        port => Some(bind(SocketAddr::new(sip.listen.ip(), port)).await?),
-    };
-    if !sip.tcp {
-        return Ok(Listening { tcp: None, tls, sip: sip.listen });
-    }
-    for _ in 0..PORT_TRIES {
-        let tcp = bind(sip.listen).await?;
-        let address = tcp.local_addr().context("asking for the SIP port")?;
-        if sip.listen.port() != 0 || std::net::UdpSocket::bind(address).is_ok() {
-            return Ok(Listening { tcp: Some(tcp), tls, sip: address });
+pub fn listen(sip: &Sip) -> Result<Listening> {
+    let mut listening = Listening { tcp: Vec::new(), tls: Vec::new(), sip: Vec::new() };
+    for side in sip.sides() {
+        if sip.tls_port != 0 {
+            listening.tls.push(bind(SocketAddr::new(side.listen.ip(), sip.tls_port))?);
         }
+        if !sip.tcp {
+            listening.sip.push(side.listen);
+            continue;
+        }
+        let (tcp, address) = bind_for_both(side.listen)?;
+        listening.tcp.push(tcp);
+        listening.sip.push(address);
     }
-    bail!("no port for SIP is free for both UDP and TCP at {}", sip.listen.ip())
+    Ok(listening)
 }
 
-async fn bind(address: SocketAddr) -> Result<TcpListener> {
-    TcpListener::bind(address).await.with_context(|| format!("binding SIP over TCP at {address}"))
+/// Listens at a port that is free for UDP, too, where any will do.
+fn bind_for_both(listen: SocketAddr) -> Result<(TcpListener, SocketAddr)> {
+    for _ in 0..PORT_TRIES {
+        let tcp = bind(listen)?;
+        let address = tcp.local_addr().context("asking for the SIP port")?;
+        if listen.port() != 0 || udp::bind(address).is_ok() {
+            return Ok((tcp, address));
+        }
+    }
+    bail!("no port for SIP is free for both UDP and TCP at {}", listen.ip())
+}
+
+/// One of IPv6 takes nothing of IPv4, which has a listener of its own.
+fn bind(address: SocketAddr) -> Result<TcpListener> {
+    let listen = || {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        if address.is_ipv6() {
+            socket2::SockRef::from(&socket).set_only_v6(true)?;
+        }
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(WAITING)
+    };
+    listen().with_context(|| format!("binding SIP over TCP at {address}"))
 }
 
 /// Starts the task that keeps the connections. It ends with the shards.
@@ -128,16 +152,20 @@ pub fn start(parts: Parts) -> Result<()> {
 }
 
 struct Listeners {
-    tcp: Option<TcpListener>,
-    tls: Option<TcpListener>,
+    tcp: Vec<TcpListener>,
+    tls: Vec<TcpListener>,
     acceptor: Option<TlsAcceptor>,
 }
 
-/// The next connection of a listener; never, without one.
-async fn next_of(listener: Option<&TcpListener>) -> io::Result<(TcpStream, SocketAddr)> {
-    match listener {
-        Some(listener) => listener.accept().await,
-        None => std::future::pending().await,
+/// The next connection of listeners, of which there are two at most; never, without one.
+async fn next_of(listeners: &[TcpListener]) -> io::Result<(TcpStream, SocketAddr)> {
+    match listeners {
+        [] => std::future::pending().await,
+        [only] => only.accept().await,
+        [first, second, ..] => tokio::select! {
+            accepted = first.accept() => accepted,
+            accepted = second.accept() => accepted,
+        },
     }
 }
 
@@ -176,8 +204,8 @@ impl Hub {
                     None => return,
                 },
                 Some((peer, serial)) = ended.recv() => self.forget(peer, serial).await,
-                accepted = next_of(listeners.tcp.as_ref()) => self.accept(accepted, None).await,
-                accepted = next_of(listeners.tls.as_ref()) => {
+                accepted = next_of(&listeners.tcp) => self.accept(accepted, None).await,
+                accepted = next_of(&listeners.tls) => {
                     self.accept(accepted, listeners.acceptor.clone()).await;
                 }
                 _ = hang_up.recv() => self.reload(&mut listeners),
@@ -251,7 +279,8 @@ impl Hub {
     fn connect(&mut self, peer: Hop) {
         let tells = self.tells_of(peer.address);
         let (connection, serial) = self.open(peer, true);
-        let (from, report) = (self.sip.listen.ip(), self.report.clone());
+        let from = self.sip.side_for(peer.address).listen.ip();
+        let report = self.report.clone();
         let prepared = match peer.transport {
             Transport::Tls => self.prepare_tls(peer.address).map(Some),
             Transport::Udp | Transport::Tcp => Ok(None),
@@ -428,7 +457,8 @@ pub struct Opened {
 /// # Errors
 /// Whatever kept it from being made.
 pub async fn open(sip: &Sip, peer: Hop, host: &str) -> Result<Opened> {
-    let stream = within("connecting", dial(sip.listen.ip(), peer.address)).await?;
+    let stream =
+        within("connecting", dial(sip.side_for(peer.address).listen.ip(), peer.address)).await?;
     if peer.transport != Transport::Tls {
         return Ok(Opened { stream: Box::new(stream), certificate: None });
     }

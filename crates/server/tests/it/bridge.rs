@@ -9,7 +9,7 @@ use engine::{
     Outcome, Script, SecondLeg, Srtp, Step, Target,
 };
 use server::flight_recorder;
-use server::shard::{FIRST, Reported, ShardCommand, Shards, ShardsConfig, event_channel};
+use server::shard::{Bound, FIRST, Reported, ShardCommand, Shards, ShardsConfig, event_channel};
 
 use crate::baresip::Baresip;
 use crate::platform::{correlation, eventually, free_udp_port, rising_samples};
@@ -29,8 +29,7 @@ fn shard(dir: &std::path::Path) -> (Shards, tokio::sync::mpsc::Receiver<Reported
 pub fn shards_config(any: SocketAddr) -> ShardsConfig {
     ShardsConfig {
         shards: 1,
-        listen: any,
-        advertised: any.ip(),
+        sides: vec![Bound { listen: any, advertised: any.ip() }],
         media_port_first: 0,
         media_ports: 20,
         ignore_sound: false,
@@ -39,8 +38,7 @@ pub fn shards_config(any: SocketAddr) -> ShardsConfig {
         tls_port: None,
         engine: EngineConfig {
             sip_local: any,
-            media_address: any.ip(),
-            rtp_ports: Vec::new(),
+            rtp: Vec::new(),
             secret: [1; 32],
             fresh_secret: [2; 32],
             realm: String::from("phones.example"),

@@ -10,7 +10,7 @@ use crate::platform::{
     Customer, Options, Platform, config, eventually, free_udp_port, rising_tone,
 };
 use crate::reach::ByHand;
-use crate::sipp::{Sipp, TCP, UDP_V6};
+use crate::sipp::{Sipp, TCP, UDP, UDP_V6};
 
 /// A platform with one trunk at a name, and a customer with a message of 3 s.
 fn calling(names: &NameServer, address: &str, more: &str) -> (Platform, Customer, i64) {
@@ -158,6 +158,24 @@ fn the_carriers_records_choose_the_transport() {
     let (platform, customer, message) = calling(&names, "carrier.example", "transport = 'auto'\n");
     deliver(&platform, &customer, message);
     assert!(sipp.passed());
+}
+
+/// Goal: where both families are spoken, a name's addresses of both are servers of one trunk: the
+/// dead one is passed over, whichever is tried first.
+#[test]
+fn a_name_with_addresses_of_both_families_leads_to_the_one_that_lives() {
+    for line in [UDP, UDP_V6] {
+        let mut sipp = Sipp::at(1, "uas_answer.xml", line);
+        let names = NameServer::start("both.example A 127.0.0.1\n both.example AAAA ::1");
+        let trunk = format!("[[trunk]]\nname = 'peer'\naddress = 'both.example:{}'\n", sipp.port);
+        let sip = format!("[sip]\nlisten_v6 = '[::1]:0'\n{}", names.setting());
+        let config = config(&trunk).replace("[sip]\n", &sip);
+        let platform = Platform::start(Options { config, ..Options::default() });
+        let customer = platform.customer(1_000_000);
+        let message = platform.upload(&customer, &rising_tone(4_000));
+        deliver(&platform, &customer, message);
+        assert!(sipp.passed());
+    }
 }
 
 /// Goal: the same over IPv6, by AAAA records.

@@ -1,7 +1,8 @@
 //! How we are reached and whom we reach: the addresses that peers are told, trunks that are not
 //! there, and audio that cannot leave. Loopback addresses only.
 
-use std::net::{SocketAddr, UdpSocket};
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -25,7 +26,7 @@ pub struct ByHand {
 impl ByHand {
     /// It wants its audio sent to `media`.
     pub fn start(media: SocketAddr) -> Self {
-        let sip = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let sip = UdpSocket::bind(if media.is_ipv4() { "127.0.0.1:0" } else { "[::1]:0" }).unwrap();
         sip.set_read_timeout(Some(Duration::from_millis(10))).unwrap();
         let address = sip.local_addr().unwrap();
         let (heard, stop) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicBool::new(false)));
@@ -79,8 +80,9 @@ fn answer(request: &str, contact: SocketAddr, media: SocketAddr) -> String {
     }
     let (kind, body) = if request.starts_with("INVITE ") {
         let (ip, port) = (media.ip(), media.port());
+        let family = if media.is_ipv4() { "IP4" } else { "IP6" };
         let body = format!(
-            "v=0\r\no=- 1 1 IN IP4 {ip}\r\ns=-\r\nc=IN IP4 {ip}\r\nt=0 0\r\n\
+            "v=0\r\no=- 1 1 IN {family} {ip}\r\ns=-\r\nc=IN {family} {ip}\r\nt=0 0\r\n\
              m=audio {port} RTP/AVP 8\r\n"
         );
         ("Content-Type: application/sdp\r\n", body)
@@ -138,6 +140,61 @@ fn a_socket_at_all_addresses_tells_the_one_that_leads_to_the_trunk() {
     }
 }
 
+/// Goal: beside IPv4 there may be IPv6: each trunk is told an address of its own family, in SIP as
+/// in sound, and who connects finds us at both.
+#[test]
+fn trunks_of_both_families_are_called_from_one_process() {
+    let medias = ["127.0.0.1:0", "[::1]:0"].map(|at| UdpSocket::bind(at).unwrap());
+    let trunks = medias.each_ref().map(|media| ByHand::start(media.local_addr().unwrap()));
+    let [four, six] = trunks.each_ref().map(|trunk| trunk.address);
+    let config = format!(
+        "[sip]\nlisten = '127.0.0.1:0'\nlisten_v6 = '[::1]:0'\n\
+         [[trunk]]\nname = 'four'\naddress = '{four}'\nprefixes = ['0912']\n\
+         [[trunk]]\nname = 'six'\naddress = '{six}'\nprefixes = ['0935']\n"
+    );
+    let platform = Platform::start(Options { config, ..Options::default() });
+    let customer = platform.customer(100_000);
+    let message = platform.upload(&customer, &rising_tone(4_000));
+    for (number, at, trunk, media) in [
+        ("09121234567", ["127.0.0.1", "IP4 127.0.0.1"], &trunks[0], &medias[0]),
+        ("09351234567", ["[::1]", "IP6 ::1"], &trunks[1], &medias[1]),
+    ] {
+        let send = platform.send(&customer, message, number);
+        let story = platform.story_of_ended(&customer, send);
+        assert_eq!(story["reason"], 10, "{story}");
+        let (invite, [host, connection]) = (trunk.invite(), at);
+        let (_, port) = invite.split_once(&format!("Via: SIP/2.0/UDP {host}:")).expect(&invite);
+        let port = port.split(';').next().unwrap();
+        let contact = format!("@{host}:{port}>");
+        let from = format!("@{host}>;tag=");
+        for part in [contact, from, format!("c=IN {connection}\r\n")] {
+            assert!(invite.contains(&part), "{part} is not in\n{invite}");
+        }
+        media.set_nonblocking(true).unwrap();
+        let mut buffer = [0; 2_048];
+        let packets = std::iter::from_fn(|| media.recv(&mut buffer).ok()).count();
+        assert!(packets >= 200, "4 s of audio are 200 packets, and {packets} came");
+        let answer = over_tcp(&format!("{host}:{port}"));
+        assert!(answer.starts_with("SIP/2.0 200 "), "{answer}");
+    }
+}
+
+/// What is answered to an OPTIONS over a connection.
+fn over_tcp(address: &str) -> String {
+    let mut line = TcpStream::connect(address).unwrap();
+    line.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    let from = line.local_addr().unwrap();
+    let request = format!(
+        "OPTIONS sip:us@{address} SIP/2.0\r\nVia: SIP/2.0/TCP {from};branch=z9hG4bKo\r\n\
+         From: <sip:a@b.example>;tag=1\r\nTo: <sip:us@{address}>\r\nCall-ID: o\r\n\
+         CSeq: 1 OPTIONS\r\nMax-Forwards: 70\r\nContent-Length: 0\r\n\r\n"
+    );
+    line.write_all(request.as_bytes()).unwrap();
+    let mut buffer = [0; 4_096];
+    let length = line.read(&mut buffer).unwrap();
+    String::from_utf8_lossy(&buffer[..length]).into_owned()
+}
+
 /// Goal: a trunk on whose port nobody listens fails the call at once, not after 32 s.
 #[test]
 fn a_closed_port_is_told_by_the_kernel() {
@@ -174,6 +231,12 @@ fn a_trunk_elsewhere_is_not_called_from_loopback() {
         ("listen = '0.0.0.0:0'", "[2001:db8::1]:5060", "not both IPv4 or both IPv6"),
         ("public_address = '0.0.0.0'", "127.0.0.1:9", "not an IP address that others can reach"),
         ("public_address = '::1'", "127.0.0.1:9", "both be IPv4 or both IPv6"),
+        ("listen = '0.0.0.0:0'", "[2001:db8::1]:5060", "set sip.listen_v6 = \"[::]:0\""),
+        ("listen_v6 = '[::1]:0'", "[2001:db8::1]:5060", "set sip.listen_v6 = \"[::]:0\""),
+        ("listen_v6 = '127.0.0.1:0'", "127.0.0.1:9", "not an address of IPv6"),
+        ("listen = '[::1]:0'\nlisten_v6 = '[::1]:0'", "[::1]:9", "an address of IPv6 itself"),
+        ("public_address_v6 = '::1'", "127.0.0.1:9", "which is not set"),
+        ("listen_v6 = '[::1]:0'\nmedia_ports = 129", "127.0.0.1:9", "at most 128 of each family"),
     ] {
         let options = with_trunk(sip, trunk);
         let dir = data_dir(&options);

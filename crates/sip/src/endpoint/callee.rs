@@ -193,7 +193,7 @@ impl Endpoint {
             request_uri: request.uri.clone(),
             destination: source,
             symmetric: false,
-            contact: self.contact(&user, source.transport),
+            contact: self.contact(&user, source),
         });
         let dialog_key = self.dialog_key(&origin.call_id, &origin.local_tag);
         let cseq = cseq_of(&request);

@@ -18,7 +18,7 @@ use crate::limits::MAX_INVITES;
 use crate::message::{Name, NameAddr, Response, Uri, header};
 use crate::token::{Key, Token};
 use crate::transaction::{ClientInvite, Heard};
-use crate::transport::{Hop, Transport};
+use crate::transport::Hop;
 
 /// A longer ring timeout counts as this one.
 const MAX_RING_TIMEOUT: Duration = Duration::from_hours(1);
@@ -64,7 +64,7 @@ impl Endpoint {
             request_uri: invite.request_uri,
             destination,
             symmetric: invite.symmetric,
-            contact: self.contact(&invite.contact_user, destination.transport),
+            contact: self.contact(&invite.contact_user, destination),
         });
         let calling = Calling {
             transaction: key,
@@ -100,11 +100,11 @@ impl Endpoint {
         id
     }
 
-    /// Our Contact value.
-    pub(super) fn contact(&self, user: &str, transport: Transport) -> Box<[u8]> {
+    /// Our Contact value for a peer.
+    pub(super) fn contact(&self, user: &str, peer: Hop) -> Box<[u8]> {
         let mut value = Vec::with_capacity(96);
         value.push(b'<');
-        Uri::write(user, self.composer.own_hop(transport), &mut value);
+        Uri::write(user, self.composer.own_hop(peer), &mut value);
         value.push(b'>');
         value.into()
     }

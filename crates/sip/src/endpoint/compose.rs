@@ -70,8 +70,9 @@ const SUPPORTED_LIST: &[u8] = b"100rel, timer";
 
 /// The constant lines.
 pub(super) struct Composer {
-    /// For each transport where peers reach us, and the Via line up to its branch.
-    vias: [(SocketAddr, Vec<u8>); 3],
+    /// By the family of a peer and by transport: where it reaches us, and the Via line up to its
+    /// branch.
+    vias: [[(SocketAddr, Vec<u8>); 3]; 2],
     user_agent: Vec<u8>,
     server: Vec<u8>,
     pub(super) allow: &'static [u8],
@@ -87,7 +88,7 @@ pub(super) struct Head<'a> {
     pub(super) to: &'a [u8],
     pub(super) call_id: &'a [u8],
     pub(super) cseq: u32,
-    pub(super) transport: Transport,
+    pub(super) peer: Hop,
 }
 
 /// The beginning of a Via line. A connection is also for requests towards us (RFC 5923 §4).
@@ -97,12 +98,18 @@ fn via(transport: Transport, local: SocketAddr) -> (SocketAddr, Vec<u8>) {
     (local, format!("Via: SIP/2.0/{name} {local};rport{alias};branch=").into())
 }
 
+/// The place of a peer's family in [`Composer::vias`].
+fn family(address: SocketAddr) -> usize {
+    usize::from(address.ip().to_canonical().is_ipv6())
+}
+
 impl Composer {
     pub(super) fn new(config: &Config) -> Self {
         let product: String = config.user_agent.chars().filter(|c| !c.is_control()).collect();
+        let vias = [Transport::Udp, Transport::Tcp, Transport::Tls]
+            .map(|transport| via(transport, config.local));
         Self {
-            vias: [Transport::Udp, Transport::Tcp, Transport::Tls]
-                .map(|transport| via(transport, config.local)),
+            vias: [vias.clone(), vias],
             user_agent: format!("User-Agent: {product}\r\n").into(),
             server: format!("Server: {product}\r\n").into(),
             allow: if config.registrar {
@@ -113,20 +120,24 @@ impl Composer {
         }
     }
 
-    /// Says where peers reach us over a transport.
+    /// Says where peers of its family reach us over a transport.
     pub(super) fn reach(&mut self, transport: Transport, local: SocketAddr) {
-        self.vias[transport as usize] = via(transport, local);
+        self.vias[family(local)][transport as usize] = via(transport, local);
     }
 
-    /// Where peers reach us over a transport.
-    pub(super) fn own_hop(&self, transport: Transport) -> Hop {
-        Hop { transport, address: self.vias[transport as usize].0 }
+    /// Where a peer reaches us.
+    pub(super) fn own_hop(&self, peer: Hop) -> Hop {
+        Hop { address: self.via(peer).0, ..peer }
+    }
+
+    fn via(&self, peer: Hop) -> &(SocketAddr, Vec<u8>) {
+        &self.vias[family(peer.address)][peer.transport as usize]
     }
 
     /// A request with all it needs but Contact, body and what is special to its method.
     pub(super) fn request(&self, head: &Head<'_>) -> Writer {
         let mut writer = Writer::request(head.method, head.uri);
-        let (_, via) = &self.vias[head.transport as usize];
+        let (_, via) = self.via(head.peer);
         writer.raw(&[via, head.branch, b"\r\nMax-Forwards: 70\r\n"]);
         for route in head.routes {
             writer.field(Name::Route, route);
@@ -157,7 +168,7 @@ impl Composer {
             to: to.unwrap_or(&origin.remote),
             call_id: &origin.call_id,
             cseq,
-            transport: origin.destination.transport,
+            peer: origin.destination,
         })
     }
 
@@ -192,7 +203,7 @@ impl Composer {
             to: &dialog.remote,
             call_id: &dialog.origin.call_id,
             cseq,
-            transport: dialog.destination.transport,
+            peer: dialog.destination,
         });
         (writer, uri)
     }

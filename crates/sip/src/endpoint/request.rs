@@ -61,6 +61,7 @@ impl Endpoint {
         let request = &pending.request;
         let method = request.method.as_bytes().to_vec();
         let transport = request.uri.transport().unwrap_or_default();
+        let peer = Hop { transport, address: request.destination };
         let cseq = request.cseq.saturating_add(u32::from(pending.answers.tries));
         let mut writer = self.composer.request(&Head {
             method: &method,
@@ -71,14 +72,13 @@ impl Endpoint {
             to: &pending.to,
             call_id: &pending.call_id,
             cseq,
-            transport,
+            peer,
         });
         writer.fields(&request.headers);
         let session = pending.session.as_mut();
         let uri = request.uri.as_bytes();
         writer.raw(&[&authorization(session, &method, uri, &request.body, &cnonce)]);
         let bytes = writer.finish(&request.body);
-        let peer = Hop { transport, address: request.destination };
         let plain = Plain { branch, cseq, peer, owner: Owner::Request(id), bytes };
         self.start_plain(now, &method, plain, out);
     }

@@ -59,9 +59,9 @@ impl Line {
         let (wire, port, certificate) = if peer.transport.is_reliable() {
             let opened = streams::open(sip, peer, host).await?;
             let wire = Wire::Connection { stream: opened.stream, framing: Framing::new() };
-            (wire, sip.listen.port(), opened.certificate)
+            (wire, sip.side_for(peer.address).listen.port(), opened.certificate)
         } else {
-            let local = SocketAddr::new(sip.listen.ip(), 0);
+            let local = SocketAddr::new(sip.side_for(peer.address).listen.ip(), 0);
             let socket = udp::bind(local).with_context(|| format!("binding {local}"))?;
             // A closed port is then told at once.
             udp::watch_errors(&socket).context("asking for ICMP errors")?;

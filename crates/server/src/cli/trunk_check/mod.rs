@@ -5,13 +5,12 @@ mod line;
 mod report;
 mod test_call;
 
-use std::net::IpAddr;
-
 use anyhow::{Error, Result};
 use domain::{PhoneNumber, Trunk};
 use engine::{Codec, Hop, Located, locate};
 use sip::{Headers, Method, Name, NameAddr, OutOfDialog, Response, Uri};
 
+use crate::address::Told;
 use crate::config::Config;
 use crate::resolver::Resolver;
 use crate::{address, registrations, trunks};
@@ -84,7 +83,7 @@ async fn find(config: &Config, trunk: &Trunk, report: &mut Report) -> Result<Opt
 }
 
 /// Where the trunk is told to reach us.
-fn reached_at(config: &Config, trunk: &Trunk, hops: &[Hop], report: &mut Report) -> Option<IpAddr> {
+fn reached_at(config: &Config, trunk: &Trunk, hops: &[Hop], report: &mut Report) -> Option<Told> {
     let all: Vec<_> = hops.iter().map(|hop| (trunk.name.as_str(), hop.address)).collect();
     match address::advertised_to(&config.sip, &all) {
         Ok(advertised) => {
@@ -102,12 +101,12 @@ fn reached_at(config: &Config, trunk: &Trunk, hops: &[Hop], report: &mut Report)
 async fn greet(
     config: &Config,
     trunk: &Trunk,
-    advertised: IpAddr,
+    advertised: Told,
     hop: Hop,
     report: &mut Report,
 ) -> Option<Line> {
     let host = address::host_of(&trunk.address);
-    let mut line = match Line::open(&config.sip, advertised, hop, host).await {
+    let mut line = match Line::open(&config.sip, advertised.to(hop.address), hop, host).await {
         Ok(line) => line,
         Err(error) => {
             let why = format!("there is no connection with {}: {error:#}", shown(&hop));

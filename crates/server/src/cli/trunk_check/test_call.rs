@@ -38,11 +38,10 @@ pub async fn place(
     trunk: &Trunk,
     number: &PhoneNumber,
 ) -> Result<Outcome> {
-    let (media, port) = media_socket(config)?;
+    let (media, port) = media_socket(config, line.peer.address)?;
     let mut engine = Engine::new(EngineConfig {
         sip_local: line.local,
-        media_address: line.local.ip(),
-        rtp_ports: vec![port],
+        rtp: vec![SocketAddr::new(line.local.ip(), port)],
         secret: clock::random_secret(),
         fresh_secret: clock::random_secret(),
         realm: String::from(app::phone::REALM),
@@ -103,8 +102,8 @@ pub async fn place(
     }
 }
 
-fn media_socket(config: &Config) -> Result<(UdpSocket, u16)> {
-    let media = SocketAddr::new(config.sip.listen.ip(), 0);
+fn media_socket(config: &Config, peer: SocketAddr) -> Result<(UdpSocket, u16)> {
+    let media = SocketAddr::new(config.sip.side_for(peer).listen.ip(), 0);
     let media = udp::bind(media).with_context(|| format!("binding {media}"))?;
     let media = UdpSocket::from_std(media).context("watching the media socket")?;
     let port = media.local_addr().context("asking for our media port")?.port();
