@@ -4,7 +4,7 @@
 
 use domain::agreement::availability::Window;
 use domain::agreement::maintenance::{Channel, Proof};
-use domain::announcement::{Refusal, Text, may_last, pause_after};
+use domain::announcement::{Audience, Refusal, Text, may_last, pause_after};
 use domain::{AccountId, Timestamp};
 use sha2::{Digest as _, Sha256};
 pub use store::announcement::{Announcement, Delivery, NewAnnouncement};
@@ -13,6 +13,7 @@ use store::{Queries, Tx, chain};
 
 use crate::account::{hex, never_refused};
 use crate::maintenance::{FIRST_PAGE, Kept};
+use crate::violation::MACHINE;
 use crate::{App, Error, Failure, Result, request};
 
 /// The most that is told at a time on the first page.
@@ -21,6 +22,8 @@ const STANDING_MAX: u32 = 50;
 const AUTHOR_MAX: usize = 500;
 /// Longest error that is kept, bytes.
 const ERROR_MAX: usize = 500;
+/// How long it is worth telling the manager of deadlines, microseconds: a week.
+const OVERSIGHT_US: i64 = 7 * 86_400_000_000;
 /// How long one try may take until another node tries, microseconds.
 const TRY_US: i64 = 120_000_000;
 
@@ -29,6 +32,8 @@ const TRY_US: i64 = 120_000_000;
 pub struct Place {
     /// Its name.
     pub name: String,
+    /// Whom it reaches.
+    pub audience: Audience,
     /// What of a notice's completeness it proves.
     pub proves: Option<Channel>,
 }
@@ -36,7 +41,8 @@ pub struct Place {
 impl Place {
     /// The first page.
     pub fn first_page() -> Self {
-        Self { name: FIRST_PAGE.to_owned(), proves: Some(Channel::FirstPage) }
+        let (audience, proves) = (Audience::Public, Some(Channel::FirstPage));
+        Self { name: FIRST_PAGE.to_owned(), audience, proves }
     }
 }
 
@@ -111,8 +117,9 @@ pub async fn announce(
         let made_at = chain::now(tx, now).await?;
         may_last(made_at, until).map_err(rule)?;
         let author = author.to_owned();
-        let new = NewAnnouncement { text, author, maintenance: None, made_at, until };
-        Ok(store::announcement::insert(tx, &new, &places(&app.settings().places)).await?)
+        let audience = Audience::Public;
+        let new = NewAnnouncement { text, author, audience, maintenance: None, made_at, until };
+        Ok(store::announcement::insert(tx, &new, &places(app, audience)).await?)
     })
     .await
 }
@@ -206,6 +213,7 @@ pub async fn view(app: &App, account: AccountId, id: i64) -> Result<Told, Announ
         |told: &Told| Some(told.announcement.id),
         async |tx| {
             let found = store::announcement::find(tx, id).await?;
+            let found = found.filter(is_public);
             let found = found.ok_or(Error::Refused(AnnouncementRefusal::NoSuchAnnouncement))?;
             store::announcement::view(tx, id, account, now).await?;
             Ok(seen_by(tx, account, found).await?)
@@ -224,7 +232,8 @@ pub async fn find_for(
     id: i64,
 ) -> std::result::Result<Option<Told>, Failure> {
     let mut reads = app.read().await?;
-    let Some(found) = store::announcement::find(&mut reads, id).await? else { return Ok(None) };
+    let found = store::announcement::find(&mut reads, id).await?;
+    let Some(found) = found.filter(is_public) else { return Ok(None) };
     Ok(Some(seen_by(&mut reads, account, found).await?))
 }
 
@@ -240,10 +249,15 @@ pub async fn list_for(
 ) -> std::result::Result<Vec<Told>, Failure> {
     let mut reads = app.read().await?;
     let mut listed = Vec::new();
-    for found in store::announcement::list(&mut reads, before, limit).await? {
+    let public = Some(Audience::Public);
+    for found in store::announcement::list(&mut reads, public, before, limit).await? {
         listed.push(seen_by(&mut reads, account, found).await?);
     }
     Ok(listed)
+}
+
+fn is_public(announcement: &Announcement) -> bool {
+    announcement.new.audience == Audience::Public
 }
 
 async fn seen_by(
@@ -273,7 +287,7 @@ pub async fn views(
 /// before.
 pub(crate) async fn of_maintenance(
     tx: &mut Tx,
-    places: &[Place],
+    app: &App,
     kept: &Kept,
     author: &str,
     now: Timestamp,
@@ -296,16 +310,44 @@ pub(crate) async fn of_maintenance(
     let new = NewAnnouncement {
         text,
         author: author.to_owned(),
+        audience: Audience::Public,
         maintenance: Some((kept.id, version)),
         made_at: now,
         until: plan.span.to,
     };
-    store::announcement::insert(tx, &new, &self::places(places)).await?;
+    store::announcement::insert(tx, &new, &places(app, Audience::Public)).await?;
     Ok(())
 }
 
-fn places(places: &[Place]) -> Vec<(String, Option<Channel>)> {
-    places.iter().map(|place| (place.name.clone(), place.proves)).collect()
+/// Tells who oversees the agreement what there is to be told, a line for each, in the channels that
+/// are his. Where there is none it is on his list alone.
+pub(crate) async fn of_oversight(
+    tx: &mut Tx,
+    app: &App,
+    lines: &[String],
+    now: Timestamp,
+) -> store::Result<()> {
+    let audience = Audience::Manager;
+    let places = places(app, audience);
+    if lines.is_empty() || places.is_empty() {
+        return Ok(());
+    }
+    let new = NewAnnouncement {
+        text: Text::of_oversight(lines),
+        author: MACHINE.to_owned(),
+        audience,
+        maintenance: None,
+        made_at: now,
+        until: now.plus_us(OVERSIGHT_US),
+    };
+    store::announcement::insert(tx, &new, &places).await?;
+    Ok(())
+}
+
+/// The places of an audience, of those of the configuration.
+fn places(app: &App, audience: Audience) -> Vec<(String, Option<Channel>)> {
+    let places = app.settings().places.iter().filter(|place| place.audience == audience);
+    places.map(|place| (place.name.clone(), place.proves)).collect()
 }
 
 /// What is told now, the newest first.
@@ -325,7 +367,7 @@ pub async fn newest(app: &App, limit: u32) -> std::result::Result<Vec<Announceme
     Ok(store::announcement::newest(&mut app.read().await?, limit).await?)
 }
 
-/// Everything that was told before a number, the newest first, with where it was told.
+/// Everything that was told before a number, to whomever, the newest first, with where it was told.
 ///
 /// # Errors
 /// The database failed.
@@ -336,7 +378,7 @@ pub async fn list(
 ) -> std::result::Result<Vec<(Announcement, Vec<Delivery>)>, Failure> {
     let mut reads = app.read().await?;
     let mut listed = Vec::new();
-    for announcement in store::announcement::list(&mut reads, before, limit).await? {
+    for announcement in store::announcement::list(&mut reads, None, before, limit).await? {
         let deliveries = store::announcement::deliveries(&mut reads, announcement.id).await?;
         listed.push((announcement, deliveries));
     }
@@ -361,8 +403,10 @@ pub fn uuid(announcement: &Announcement) -> String {
 /// The database failed.
 pub async fn due(app: &App, place: &str) -> std::result::Result<Option<Job>, Failure> {
     let now = app.now();
+    let known = app.settings().places.iter().find(|known| known.name == place);
+    let of = (place, known.map_or(Audience::Public, |known| known.audience));
     let taken = app.write(async |tx| {
-        Ok(store::announcement::take_due(tx, place, now, now.plus_us(TRY_US)).await?)
+        Ok(store::announcement::take_due(tx, of, now, now.plus_us(TRY_US)).await?)
     });
     let taken = taken.await.map_err(never_refused)?;
     Ok(taken.map(|(announcement, delivery)| Job { announcement, delivery }))

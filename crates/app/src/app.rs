@@ -118,18 +118,48 @@ impl App {
         &self,
         body: impl AsyncFnOnce(&mut Tx) -> Result<T, Error<R>> + Clone,
     ) -> Result<T, Error<R>> {
+        self.transact(body, false).await
+    }
+
+    /// As [`Self::write`], for what nobody waits for: one that another transaction kept waiting for
+    /// too long is run again as well. Who asks for something is told at once instead that it cannot
+    /// be written down (T091).
+    ///
+    /// # Errors
+    /// As [`Self::write`].
+    pub(crate) async fn write_patiently<T, R>(
+        &self,
+        body: impl AsyncFnOnce(&mut Tx) -> Result<T, Error<R>> + Clone,
+    ) -> Result<T, Error<R>> {
+        self.transact(body, true).await
+    }
+
+    async fn transact<T, R>(
+        &self,
+        body: impl AsyncFnOnce(&mut Tx) -> Result<T, Error<R>> + Clone,
+        is_patient: bool,
+    ) -> Result<T, Error<R>> {
         let mut tries = 1;
         loop {
             let may_again = tries < TRIES_MAX;
-            let mut tx = self.db.begin().await?;
+            let may_again_for = |error: &store::Error| {
+                may_again && (error.is_race() || (is_patient && error.is_no_turn()))
+            };
+            let mut tx = match self.db.begin().await {
+                Err(error) if may_again_for(&error) => {
+                    tries += 1;
+                    continue;
+                }
+                begun => begun?,
+            };
             match IN_TRANSACTION.scope((), body.clone()(&mut tx)).await {
                 // Also when the body made nothing of it: it cannot be committed.
-                _ if may_again && tx.lost_a_race() => {}
+                _ if may_again && (tx.lost_a_race() || (is_patient && tx.got_no_turn())) => {}
                 Err(error) => return Err(error),
                 Ok(value) => {
                     staff::sign(&mut tx);
                     match tx.commit_at(self.now()).await {
-                        Err(error) if may_again && error.is_race() => {}
+                        Err(error) if may_again_for(&error) => {}
                         committed => {
                             committed?;
                             staff::is_signed();

@@ -31,7 +31,9 @@ use store::{Queries, Tx};
 pub use self::due::{MONTHS_BACK_MAX, freeze_due};
 pub(crate) use self::due::{months_back, undecided};
 pub use self::freeze::freeze;
-pub use self::touched::{PAGE_MAX, Revised, Touched, revise_touched, touched, touched_months};
+pub use self::touched::{
+    PAGE_MAX, Revised, Touched, TouchedMonth, revise_touched, touched, touched_months,
+};
 pub(crate) use self::touched::{may_be_frozen, touch};
 use crate::agreement::{Held, at as agreement_at, timetable};
 use crate::violation::{self, MACHINE};
@@ -443,8 +445,10 @@ pub(crate) async fn facts(
     let outages = store::outage::within(reads, time, FACTS_MAX).await?;
     let worked = store::outage::working(reads, time, FACTS_MAX).await?;
     let mut evidence: Vec<Evidence> = worked.into_iter().map(|note| note.evidence).collect();
+    let mut measured_down = Vec::new();
     for path in CoveredPath::ALL {
         let measured = store::interval::intervals(reads, path, time, FACTS_MAX).await?;
+        measured_down.extend(measured.down.into_iter().map(|span| (path, span)));
         evidence.extend(measured.up.into_iter().map(|span| Evidence {
             seen: Seen::Up,
             paths: Paths::of(&[path]),
@@ -456,19 +460,41 @@ pub(crate) async fn facts(
         return Err(Failure::of("reading the outages of a month: there are too many"));
     }
     let exclusions = parameters.exclusions();
-    let mut excluded = Vec::new();
+    let (known, mut excluded) = (known(&evidence, measured_down), Vec::new());
     for outage in outages.into_iter().filter(|outage| outage.reversed.is_none()) {
         let span = Span::new(outage.from, outage.to.unwrap_or(time.to));
         let Some(span) = span else { continue };
         let is_excluded = outage.traced_to().is_some_and(|cause| exclusions.contains(cause));
         let Outage { paths, scope, .. } = outage;
         if is_excluded {
-            excluded.push(Window { paths, scope, span });
+            // Whoever records one over silence proves nothing by it (I03).
+            let within = |path: CoveredPath| {
+                let of_path = known.iter().filter(move |(known, _)| *known == path);
+                of_path.filter_map(move |(_, part)| Some((path, span.within(*part)?)))
+            };
+            excluded.extend(paths.iter().flat_map(within).map(|(path, span)| Window {
+                paths: Paths::of(&[path]),
+                scope: scope.clone(),
+                span,
+            }));
         } else {
             evidence.push(Evidence { seen: Seen::Down, paths, scope, span });
         }
     }
     Ok(Facts { evidence, windows: windows(reads, time).await?, excluded })
+}
+
+/// When something is known of each path for everybody, apart from outages that somebody says there
+/// were: that it was measured to be down, or seen to be up.
+fn known(evidence: &[Evidence], down: Vec<(CoveredPath, Span)>) -> Vec<(CoveredPath, Span)> {
+    let up = evidence.iter().filter(|seen| seen.scope.is_everyone());
+    let up = up.flat_map(|seen| seen.paths.iter().map(|path| (path, seen.span)));
+    let all: Vec<(CoveredPath, Span)> = up.chain(down).collect();
+    let of = |path| {
+        let spans = all.iter().filter(|(of, _)| *of == path).map(|(_, span)| *span).collect();
+        span::union(spans).into_iter().map(move |span| (path, span))
+    };
+    CoveredPath::ALL.into_iter().flat_map(of).collect()
 }
 
 /// The parts of maintenance windows that were told in time.

@@ -4,16 +4,18 @@ use domain::Timestamp;
 use domain::agreement::board::{Entry, Subject, Urgency, act_by, in_order, notices};
 use domain::agreement::callback::{OfferVerdict, offer_at, offer_verdict};
 use domain::agreement::claim::State as Claim;
-use domain::agreement::credit::Move;
 use domain::agreement::error_report::Metric;
 use domain::agreement::maintenance::State as Maintenance;
+use domain::agreement::statement::evidence_days_after;
 use domain::agreement::support_call::State as Call;
 use domain::agreement::ticket::Turn;
 use domain::agreement::violation::Status;
+use domain::calendar::month::PersianMonth;
 use domain::calendar::opening_hours::CalendarKind;
 use domain::calendar::span::Span;
 use domain::calendar::working_time::Timetable;
 use store::Reader;
+use store::month_statement::TouchedMonth;
 
 use crate::agreement::{Held, timetable};
 use crate::availability::undecided;
@@ -39,6 +41,7 @@ pub async fn show(app: &App) -> Result<Vec<Entry>, Failure> {
     reports(&mut reads, now, &mut entries).await?;
     callbacks(&mut reads, now, &support, &mut entries).await?;
     months(&mut reads, now, &mut entries).await?;
+    touched(&mut reads, now, &mut entries).await?;
     claims(&mut reads, now, &mut entries).await?;
     maintenance(&mut reads, now, &mut entries).await?;
     disputes(&mut reads, &mut entries).await?;
@@ -197,11 +200,10 @@ async fn months(
     entries: &mut Vec<Entry>,
 ) -> Result<(), Failure> {
     for one in undecided(reads, now).await? {
-        let digits: String = one.month.to_string().chars().filter(char::is_ascii_digit).collect();
         let left = one.until.us_since(now);
         entries.push(Entry {
             subject: Subject::Evidence,
-            id: digits.parse().unwrap_or(0),
+            id: digits(one.month),
             account: None,
             holder: None,
             since: one.since,
@@ -209,6 +211,42 @@ async fn months(
             may_move: one.may_move,
             act_by: None,
             urgency: Urgency::of_time(Some(left), one.until.us_since(one.since)),
+        });
+    }
+    Ok(())
+}
+
+/// The number of a month on the board: its digits.
+fn digits(month: PersianMonth) -> i64 {
+    let digits: String = month.to_string().chars().filter(char::is_ascii_digit).collect();
+    digits.parse().unwrap_or(0)
+}
+
+/// Frozen months that something touched since: a line for each, by who waits longest.
+async fn touched(
+    reads: &mut Reader,
+    now: Timestamp,
+    entries: &mut Vec<Entry>,
+) -> Result<(), Failure> {
+    let months = store::month_statement::touched_months(reads).await?;
+    if months.is_empty() {
+        return Ok(());
+    }
+    let held = Held::read(reads).await?;
+    for TouchedMonth { month, since, .. } in months {
+        let parameters = &held.at(month.start()).draft.parameters;
+        let due = evidence_days_after(since, parameters, held.business());
+        let left = due.map(|due| due.us_since(now));
+        entries.push(Entry {
+            subject: Subject::Review,
+            id: digits(month),
+            account: None,
+            holder: None,
+            since,
+            due,
+            may_move: held.business().due_may_move(since, due, now),
+            act_by: None,
+            urgency: Urgency::of_time(left, due.map_or(0, |due| due.us_since(since))),
         });
     }
     Ok(())
@@ -286,24 +324,20 @@ async fn maintenance(
 async fn payouts(reads: &mut Reader, entries: &mut Vec<Entry>) -> Result<(), Failure> {
     let mut after = 0;
     loop {
-        let page = store::credit::handed_over(reads, after, BATCH).await?;
+        let page = store::credit::with_committee(reads, after, BATCH).await?;
         let Some(last) = page.last() else { return Ok(()) };
-        after = last.id;
-        for kept in &page {
-            let handed = kept.moves.iter().rfind(|moved| moved.done == Move::HandOver);
-            let Some(since) = handed.map(|moved| moved.at) else { continue };
-            entries.push(Entry {
-                subject: Subject::Payout,
-                id: kept.id,
-                account: Some(kept.new.key.account),
-                holder: None,
-                since,
-                due: None,
-                may_move: false,
-                act_by: None,
-                urgency: Urgency::Running,
-            });
-        }
+        after = last.credit;
+        entries.extend(page.into_iter().map(|one| Entry {
+            subject: Subject::Payout,
+            id: one.credit,
+            account: Some(one.account),
+            holder: None,
+            since: one.since,
+            due: None,
+            may_move: false,
+            act_by: None,
+            urgency: Urgency::Running,
+        }));
     }
 }
 

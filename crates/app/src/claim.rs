@@ -21,8 +21,8 @@ use store::{Queries, Tx};
 pub use self::grounds::{Grounds, LINE_MAX, OpenDay, Queued, grounds};
 pub use self::handlers::Handled;
 pub(crate) use self::settlement::granted_without_credit;
-pub use self::settlement::settle;
 use self::settlement::{granted, within_total};
+pub use self::settlement::{settle, to_pay};
 use crate::agreement::Held;
 use crate::post::Staff;
 use crate::{App, Caller, Error, Failure, Result, credit, request};
@@ -329,12 +329,18 @@ pub async fn decide(
     .await
 }
 
-/// Tells the customer of the decision.
+/// Tells the customer of the decision. What was granted as a discount before and is paid in another
+/// way by it is no discount any more, as far as it is still coming.
 ///
 /// # Errors
 /// Refused as [`ClaimRefusal`] says.
 pub async fn announce(app: &App, id: i64, actor: &str) -> Result<Kept, ClaimRefusal> {
-    go(app, None, id, State::Announced, actor, "").await
+    let now = app.now();
+    change(app, None, id, actor, "", async |tx, kept| {
+        kept.claim.step(State::Announced).map_err(rule)?;
+        settlement::told(tx, kept, By { at: now, actor, reason: "" }).await
+    })
+    .await
 }
 
 /// The customer's appeal: other members decide again, once (T157).
@@ -471,7 +477,7 @@ async fn change(
         // has nothing of it.
         let decisions = kept.claim.decisions().len();
         let may_be_less = match kept.claim.state() {
-            State::Decided | State::Settled => decisions > 1,
+            State::Decided | State::Announced | State::Settled => decisions > 1,
             State::Withdrawn => decisions > 0,
             _ => false,
         };

@@ -184,11 +184,16 @@ pub(crate) async fn left_of_month(
             _ => true,
         }
     };
-    let paid = credits.iter().filter(counts).map(|kept| &kept.credit);
-    let paid = paid.map(|credit| credit.given().0.saturating_add(credit.coming().0));
+    let both =
+        |kept: &store::credit::Kept| kept.credit.given().0.saturating_add(kept.credit.coming().0);
+    let paid = credits.iter().filter(counts).map(both);
+    let had = |claim: i64| {
+        let of = credits.iter().filter(|kept| kept.new.key.claim() == Some(claim));
+        Rials(of.map(both).fold(0, i64::saturating_add))
+    };
     let claims = store::claim::decided_within(reads, account, time).await?;
     let granted = claims.iter().filter(|kept| But::Claim(kept.id) != but);
-    let granted = granted.map(|kept| claim::granted_without_credit(&kept.claim).0);
+    let granted = granted.map(|kept| claim::granted_without_credit(&kept.claim, had(kept.id)).0);
     let taken = paid.chain(granted).fold(0, i64::saturating_add);
     Ok(schedule.draft().left_of(price, Rials(taken)))
 }

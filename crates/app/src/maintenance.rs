@@ -121,7 +121,7 @@ async fn save(
             Err(store::Error::Conflict(_)) => Err(Error::Refused(MaintenanceRefusal::Meanwhile)),
             saved => {
                 saved?;
-                announcement::of_maintenance(tx, places, &kept, &new.author, now).await?;
+                announcement::of_maintenance(tx, app, &kept, &new.author, now).await?;
                 Ok(Saved { id, judgement })
             }
         }

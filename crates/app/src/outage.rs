@@ -55,6 +55,8 @@ pub struct NewOutage {
     pub cause: String,
     /// What proves it.
     pub evidence: String,
+    /// Who records it.
+    pub author: String,
 }
 
 /// Records an outage. The answer is its number.
@@ -72,7 +74,8 @@ pub async fn record(app: &App, new: NewOutage) -> Result<i64, OutageRefusal> {
     }
     said(&new.cause, "cause")?;
     said(&new.evidence, "evidence")?;
-    let NewOutage { paths, scope, from, to, cause, evidence } = new;
+    said(&new.author, "author")?;
+    let NewOutage { paths, scope, from, to, cause, evidence, author } = new;
     let outage = Outage {
         id: 0,
         paths,
@@ -89,7 +92,8 @@ pub async fn record(app: &App, new: NewOutage) -> Result<i64, OutageRefusal> {
     };
     app.write(async |tx| {
         let recorded_at = chain::now(tx, now).await?;
-        let id = store::outage::insert(tx, &Outage { recorded_at, ..outage.clone() }).await?;
+        let outage = Outage { recorded_at, ..outage.clone() };
+        let id = store::outage::insert(tx, &outage, &author).await?;
         changed(tx, id, None, "was recorded", now).await?;
         Ok(id)
     })
@@ -99,8 +103,15 @@ pub async fn record(app: &App, new: NewOutage) -> Result<i64, OutageRefusal> {
 /// Ends an outage that lasts.
 ///
 /// # Errors
-/// Refused when there is none of that number that lasts and began before, or `to` is to come.
-pub async fn close(app: &App, id: i64, to: Option<Timestamp>) -> Result<(), OutageRefusal> {
+/// Refused without a name, when there is none of that number that lasts and began before, or `to`
+/// is to come.
+pub async fn close(
+    app: &App,
+    id: i64,
+    to: Option<Timestamp>,
+    author: &str,
+) -> Result<(), OutageRefusal> {
+    said(author, "author")?;
     let now = app.now();
     let to = to.unwrap_or(now);
     if to > now {
@@ -110,7 +121,7 @@ pub async fn close(app: &App, id: i64, to: Option<Timestamp>) -> Result<(), Outa
         let now = chain::now(tx, now).await?;
         // While it lasted it was all of the time until now.
         changed(tx, id, None, "was ended", now).await?;
-        done(store::outage::close(tx, id, to, now).await?)
+        done(store::outage::close(tx, id, to, (now, author)).await?)
     })
     .await
 }
@@ -169,14 +180,15 @@ pub async fn trace(
 /// Marks an outage as wrong, which stays to be seen.
 ///
 /// # Errors
-/// Refused without a reason, or when there is none of that number that stands.
-pub async fn reverse(app: &App, id: i64, because: &str) -> Result<(), OutageRefusal> {
+/// Refused without a reason or a name, or when there is none of that number that stands.
+pub async fn reverse(app: &App, id: i64, because: &str, author: &str) -> Result<(), OutageRefusal> {
     said(because, "reason")?;
+    said(author, "author")?;
     let now = app.now();
     app.write(async |tx| {
         let now = chain::now(tx, now).await?;
         changed(tx, id, None, "was reversed", now).await?;
-        done(store::outage::reverse(tx, id, now, because).await?)
+        done(store::outage::reverse(tx, id, now, (because, author)).await?)
     })
     .await
 }
@@ -264,6 +276,11 @@ impl Groups {
         Ok(Self(own.chain(members.into_iter().map(|(_, group, _)| group)).collect()))
     }
 
+    /// Those that an account was ever put into, and its own.
+    pub(crate) fn ever(account: AccountId, groups: impl Iterator<Item = Group>) -> Self {
+        Self(std::iter::once(Group::Account(account)).chain(groups).collect())
+    }
+
     /// Whether what concerns a scope concerned the account.
     pub(crate) fn feel(&self, scope: &Scope) -> bool {
         scope.is_everyone() || self.0.iter().any(|group| scope.covers(*group))
@@ -299,23 +316,26 @@ pub async fn saw_working(
 /// Puts an account into a group from a moment on.
 ///
 /// # Errors
-/// Refused when there is no such account, it is in the group, or nobody can be put into it.
+/// Refused without a name, when there is no such account, it is in the group, or nobody can be put
+/// into it.
 pub async fn join(
     app: &App,
     group: Group,
     account: AccountId,
-    from: Timestamp,
+    (from, author): (Timestamp, &str),
 ) -> Result<(), OutageRefusal> {
+    said(author, "author")?;
     if matches!(group, Group::Everyone | Group::Account(_)) {
         return Err(Error::Refused(OutageRefusal::Group));
     }
     let now = app.now();
-    app.write(async |tx| match store::outage::join(tx, group, account, from).await {
+    let of = (group, account);
+    app.write(async |tx| match store::outage::join(tx, of, from, author).await {
         Err(store::Error::Conflict(_)) => Err(Error::Refused(OutageRefusal::NoSuchAccount)),
         Ok(false) => Err(Error::Refused(OutageRefusal::Member)),
         joined => {
             joined?;
-            moved(tx, (group, account), from, now).await
+            moved(tx, of, from, now).await
         }
     })
     .await
@@ -324,16 +344,17 @@ pub async fn join(
 /// Takes an account out of a group.
 ///
 /// # Errors
-/// Refused when it is not in it, or joined later.
+/// Refused without a name, when it is not in it, or joined later.
 pub async fn leave(
     app: &App,
     group: Group,
     account: AccountId,
-    to: Timestamp,
+    (to, author): (Timestamp, &str),
 ) -> Result<(), OutageRefusal> {
+    said(author, "author")?;
     let now = app.now();
     app.write(async |tx| {
-        if store::outage::leave(tx, group, account, to).await? {
+        if store::outage::leave(tx, (group, account), to, author).await? {
             moved(tx, (group, account), to, now).await
         } else {
             Err(Error::Refused(OutageRefusal::Member))

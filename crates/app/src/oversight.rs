@@ -3,12 +3,13 @@
 
 use domain::Timestamp;
 use domain::agreement::board::{Entry, Urgency};
+use domain::announcement::oversight_line;
 use store::chain;
 pub use store::oversight::Notice;
 
 use crate::account::never_refused;
 use crate::post::Staff;
-use crate::{App, Error, Failure, Result, board};
+use crate::{App, Error, Failure, Result, announcement, board};
 
 /// Entries of the ledger that are noted in one transaction.
 const BATCH: u32 = 200;
@@ -19,8 +20,9 @@ pub const PAGE_MAX: u32 = 1_000;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NotManager;
 
-/// Notes what has come near its end, missed it, or was entered since the last look. Looking again,
-/// or on two nodes at once, notes nothing twice. The answer is what is new.
+/// Notes what has come near its end, missed it, or was entered since the last look, and tells it in
+/// the channels of the manager, in one message. Looking again, or on two nodes at once, notes
+/// nothing twice. The answer is what is new.
 ///
 /// # Errors
 /// The database failed.
@@ -51,9 +53,19 @@ pub async fn look(app: &App) -> std::result::Result<Vec<Notice>, Failure> {
                 new.push(notice.clone());
             }
         }
+        // With what is noted, so that it is on its way once, whoever looks and is killed.
+        let lines: Vec<String> = new.iter().map(line).collect();
+        let at = chain::now(tx, now).await?;
+        announcement::of_oversight(tx, app, &lines, at).await?;
         Ok(new)
     });
     noted.await.map_err(never_refused)
+}
+
+/// What the manager reads of it where he is told.
+fn line(notice: &Notice) -> String {
+    let Notice { kind, subject, item, due, holder, .. } = notice;
+    oversight_line((kind, subject), *item, *due, holder.as_deref())
 }
 
 /// What is to be told of a clock, if it is near its end or over that. A deadline that moves is told

@@ -20,6 +20,8 @@ const PAUSES_MS: [i64; 6] = [5_000, 20_000, 60_000, 300_000, 900_000, 3_600_000]
 const PLANNED: &str = "نگهداری برنامه‌ریزی‌شده";
 const CHANGED: &str = "تغییر نگهداری برنامه‌ریزی‌شده";
 const CANCELLED: &str = "لغو نگهداری برنامه‌ریزی‌شده";
+const OVERSIGHT: &str = "نظارت بر توافق‌نامه: مهلت‌هایی که نزدیک یا گذشته‌اند";
+const MORE: &str = "موارد دیگر، که «avanak oversight» نشان می‌دهد";
 const AWAY: &str = "سرویس‌هایی که در این زمان در دسترس نیستند";
 /// The months of the Persian calendar.
 const MONTHS: [&str; 12] = [
@@ -44,6 +46,31 @@ pub struct Text {
     pub title: String,
     /// The rest; may have several lines.
     pub body: String,
+}
+
+/// Whom something is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Audience {
+    /// Everybody.
+    #[default]
+    Public,
+    /// Who oversees the agreement (C03), and nobody else.
+    Manager,
+}
+
+impl Audience {
+    /// The word under which it is kept.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Public => "public",
+            Self::Manager => "manager",
+        }
+    }
+
+    /// What a word means.
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::Public, Self::Manager].into_iter().find(|one| one.word() == word)
+    }
 }
 
 /// Why something is not told.
@@ -105,6 +132,25 @@ impl Text {
         Self { title: CANCELLED.to_owned(), body }
     }
 
+    /// What the manager is told, a line for each: as many as there is room for, and how many more
+    /// there are.
+    pub fn of_oversight(lines: &[String]) -> Self {
+        let mut text = Self { title: OVERSIGHT.to_owned(), body: String::new() };
+        for (place, line) in lines.iter().enumerate() {
+            let more = lines.len() - place;
+            let rest = persian(&format!("{MORE}: {more}"));
+            let whole = format!("{}{line}\n{rest}", text.whole());
+            if whole.encode_utf16().count() > WHOLE_MAX {
+                text.body.push_str(&rest);
+                return text;
+            }
+            text.body.push_str(line);
+            text.body.push('\n');
+        }
+        text.body.truncate(text.body.trim_end().len());
+        text
+    }
+
     /// All of it, as a network shows it.
     pub fn whole(&self) -> String {
         format!("{}\n\n{}", self.title, self.body)
@@ -131,6 +177,46 @@ pub fn may_last(now: Timestamp, until: Timestamp) -> Result<(), Refusal> {
 pub fn pause_after(tries: u32) -> i64 {
     let place = usize::try_from(tries.saturating_sub(1)).unwrap_or(usize::MAX);
     PAUSES_MS[place.min(PAUSES_MS.len() - 1)]
+}
+
+/// What the manager is told of a deadline that is near (`near`) or missed (`missed`), or of an
+/// entry of the ledger of violations (`entered`): what of, by its word and its number, when that
+/// was due, and who has it.
+pub fn oversight_line(
+    (kind, subject): (&str, &str),
+    item: i64,
+    due: Option<Timestamp>,
+    holder: Option<&str>,
+) -> String {
+    let what = match kind {
+        "near" => "مهلت نزدیک است",
+        "missed" => "مهلت گذشته است",
+        _ => "تخلف ثبت شد",
+    };
+    let due = due.filter(|_| kind != "entered");
+    let due = due.map_or(String::new(), |due| format!("، تا {}", moment(due)));
+    let holder = holder.filter(|name| is_line(name));
+    let holder = holder.map_or(String::new(), |name| format!("، نزد {name}"));
+    format!("{what}: {} {}{due}{holder}", desk_name(subject), persian(&item.to_string()))
+}
+
+/// What has a clock at the desk, as its manager knows it; the clause of an entry stays as it is.
+fn desk_name(word: &str) -> &str {
+    match word {
+        "ticket" => "تیکت",
+        "triage" => "بررسی گزارش خطا",
+        "fix" => "رفع خطا",
+        "delivery" => "تحویل کار ساختاری",
+        "callback" => "تماس برگشتی",
+        "caller" => "تماس‌گیرندهٔ منتظر",
+        "claim" => "درخواست جبران",
+        "evidence" => "شواهد ماه",
+        "review" => "بازبینی ماه",
+        "notice" => "اعلان نگهداری",
+        "dispute" => "اعتراض به تخلف",
+        "payout" => "پرداخت جبران",
+        clause => clause,
+    }
 }
 
 /// A part of the service as customers know it.
@@ -223,6 +309,41 @@ mod tests {
         assert_eq!(may_last(now, now), Err(Refusal::Time));
         assert_eq!(may_last(now, Timestamp(1)), Ok(()));
         assert_eq!(may_last(now, Timestamp(LENGTH_MAX_US + 1)), Err(Refusal::Time));
+    }
+
+    /// C03. Every clock of the board has a name in the language of who reads it.
+    #[test]
+    fn a_deadline_is_told_with_its_moment_and_who_has_it() {
+        let line = |kind, subject, holder| {
+            oversight_line((kind, subject), 12, Some(at("1405/09/08 02:00")), holder)
+        };
+        assert_eq!(
+            line("missed", "ticket", Some("Sara")),
+            "مهلت گذشته است: تیکت ۱۲، تا یکشنبه ۸ آذر ۱۴۰۵ ساعت ۰۲:۰۰، نزد Sara"
+        );
+        assert_eq!(line("entered", "C26", Some("a\nb")), "تخلف ثبت شد: C26 ۱۲");
+        for subject in crate::agreement::board::Subject::ALL {
+            assert_ne!(desk_name(subject.word()), subject.word());
+        }
+    }
+
+    /// Goal: however much there is to tell, it fits into a message and says how much is left out.
+    #[test]
+    fn what_the_manager_is_told_fits_into_a_message() {
+        let few = Text::of_oversight(&["یک".to_owned(), "دو".to_owned()]);
+        assert_eq!(few.body, "یک\nدو");
+        let line = |n: usize| format!("{n:04}{}", "x".repeat(56));
+        for count in [1, 65, 66, 67, 68, 1_000] {
+            let lines: Vec<String> = (0..count).map(line).collect();
+            let text = Text::of_oversight(&lines);
+            let again = Text::new(&text.title, &text.body).unwrap();
+            assert_eq!(again, text);
+            let told = text.body.matches('x').count() / 56;
+            let rest = text.body.rsplit_once("می‌دهد: ").map(|(_, rest)| rest.to_owned());
+            let left = count - told;
+            assert_eq!(rest, (left > 0).then(|| persian(&left.to_string())), "{count}");
+            assert!(told >= count.min(60), "{count}: {told}");
+        }
     }
 
     /// Networks count UTF-16 units, of which a letter of Persian is one and an emoji two.

@@ -27,10 +27,10 @@ pub struct NodeConfig {
     pub phones: Caps,
     /// The host part of our own URIs (`sip:caller@HOST`), and what makes a Call-ID ours.
     pub host: String,
-    /// The same for peers of IPv6, when others are reached by IPv4.
-    pub host_v6: Option<String>,
     /// The port in our Via, as it is configured.
     pub sip_port: u16,
+    /// Both for peers of IPv6, when others are reached by IPv4.
+    pub v6: Option<(String, u16)>,
     /// How long a phone may ring, milliseconds.
     pub ring_timeout_ms: u32,
     /// Whether it is found out who answered, and what is done about machines.
@@ -72,16 +72,16 @@ impl NodeConfig {
     /// CANCELs match nothing.
     pub(crate) fn reached_at(&self) -> String {
         let first = format!("{}:{}", self.host, self.sip_port);
-        match &self.host_v6 {
-            Some(second) => format!("{first} {second}"),
+        match &self.v6 {
+            Some((host, port)) => format!("{first} {host}:{port}"),
             None => first,
         }
     }
 
     /// The host part of our URIs for a peer.
     pub(crate) fn host_for(&self, peer: SocketAddr) -> &str {
-        match &self.host_v6 {
-            Some(host) if peer.is_ipv6() => host,
+        match &self.v6 {
+            Some((host, _)) if peer.is_ipv6() => host,
             _ => &self.host,
         }
     }
@@ -231,8 +231,8 @@ impl Default for NodeConfig {
             trunks: Vec::new(),
             phones: Caps { max_channels: 100, max_cps: 20 },
             host: String::from("avanak.invalid"),
-            host_v6: None,
             sip_port: 5060,
+            v6: None,
             ring_timeout_ms: 45_000,
             machine_detection: None,
             lease_ms: 15_000,

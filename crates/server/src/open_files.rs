@@ -50,7 +50,8 @@ impl Shares {
 fn kept_free(config: &Config) -> u64 {
     let runs = config.trunk.is_empty() || config.sandbox.beside_trunks;
     let calls = if runs { config.sandbox.max_calls as u64 } else { 0 };
-    calls + u64::from(config.sip.media_ports) + READERS + OTHERS
+    let ports = u64::from(config.sip.media_ports) * config.sip.sides().count() as u64;
+    calls + ports + READERS + OTHERS
 }
 
 /// Raises this process's limit as far as it is wanted and allowed; the usual soft limit of 1024 is

@@ -2,7 +2,7 @@
 //! announces.
 
 use domain::agreement::maintenance::Channel;
-use domain::announcement::Text;
+use domain::announcement::{Audience, Text};
 use domain::{AccountId, Timestamp};
 
 use crate::chain::{self, Fact};
@@ -19,6 +19,8 @@ pub struct NewAnnouncement {
     pub text: Text,
     /// Who tells it.
     pub author: String,
+    /// Whom.
+    pub audience: Audience,
     /// Of which maintenance it is the notice, and of which version.
     pub maintenance: Option<(i64, usize)>,
     /// Now.
@@ -75,8 +77,10 @@ pub async fn insert(
     places: &[(String, Option<Channel>)],
 ) -> Result<i64> {
     let sql = "INSERT INTO announcement (title, body, author, maintenance_id, version, made_at_us,
-                                         until_us)
-               VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id";
+                                         until_us, audience)
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING id";
+    // What everybody is told was sealed without a word for that.
+    let audience = Some(new.audience).filter(|one| *one != Audience::Public).map(Audience::word);
     let version = new.maintenance.map(|(_, n)| i64::try_from(n).unwrap_or(i64::MAX));
     let values = values![
         &new.text.title,
@@ -85,7 +89,8 @@ pub async fn insert(
         new.maintenance.map(|(id, _)| id),
         version,
         new.made_at,
-        new.until
+        new.until,
+        audience
     ];
     let id = tx.query_one(sql, values).await?.get("id")?;
     for (channel, proves) in places {
@@ -135,13 +140,14 @@ pub async fn supersede(tx: &mut Tx, maintenance: i64, actor: &str, at: Timestamp
 }
 
 /// Takes what is to be told now and has waited longest, so that nobody else does until a moment.
-/// What is over or was taken back is not told any more.
+/// What is over or was taken back is not told any more, and what is for others than the place has
+/// by now never is there.
 ///
 /// # Errors
 /// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
 pub async fn take_due(
     tx: &mut Tx,
-    channel: &str,
+    (channel, audience): (&str, Audience),
     now: Timestamp,
     until: Timestamp,
 ) -> Result<Option<(Announcement, Delivery)>> {
@@ -156,6 +162,12 @@ pub async fn take_due(
             drop_waiting(tx, id).await?;
             continue;
         };
+        if found.new.audience != audience {
+            let sql = "UPDATE announcement_delivery SET next_at_us = NULL
+                       WHERE announcement_id = $1 AND channel = $2";
+            tx.execute(sql, values![id, channel]).await?;
+            continue;
+        }
         let sql = "UPDATE announcement_delivery SET next_at_us = $3, tries = tries + 1
                    WHERE announcement_id = $1 AND channel = $2 AND next_at_us <= $4";
         // Another node may have taken it just now.
@@ -292,13 +304,13 @@ pub async fn failed(
 /// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
 pub async fn find(reads: &mut impl Queries, id: i64) -> Result<Option<Announcement>> {
     let sql = "SELECT id, title, body, author, maintenance_id, version, made_at_us, until_us,
-                      withdrawn_at_us
+                      withdrawn_at_us, audience
                FROM announcement WHERE id = $1";
     reads.query_opt(sql, values![id]).await?.as_ref().map(announcement).transpose()
 }
 
-/// What is told at a moment, notices of maintenance before all else, each the newest first: at most
-/// `limit`.
+/// What everybody is told at a moment, notices of maintenance before all else, each the newest
+/// first: at most `limit`.
 ///
 /// # Errors
 /// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
@@ -308,36 +320,43 @@ pub async fn standing(
     limit: u32,
 ) -> Result<Vec<Announcement>> {
     let sql = "SELECT id, title, body, author, maintenance_id, version, made_at_us, until_us,
-                      withdrawn_at_us
-               FROM announcement WHERE until_us > $1 AND withdrawn_at_us IS NULL
+                      withdrawn_at_us, audience
+               FROM announcement
+               WHERE until_us > $1 AND withdrawn_at_us IS NULL AND audience IS NULL
                ORDER BY CASE WHEN maintenance_id IS NULL THEN 1 ELSE 0 END, id DESC LIMIT $2";
     reads.query(sql, values![now, limit]).await?.iter().map(announcement).collect()
 }
 
-/// What was told and not taken back, the newest first: at most `limit`.
+/// What everybody was told and was not taken back, the newest first: at most `limit`.
 ///
 /// # Errors
 /// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
 pub async fn newest(reads: &mut impl Queries, limit: u32) -> Result<Vec<Announcement>> {
     let sql = "SELECT id, title, body, author, maintenance_id, version, made_at_us, until_us,
-                      withdrawn_at_us
-               FROM announcement WHERE withdrawn_at_us IS NULL ORDER BY id DESC LIMIT $1";
+                      withdrawn_at_us, audience
+               FROM announcement WHERE withdrawn_at_us IS NULL AND audience IS NULL
+               ORDER BY id DESC LIMIT $1";
     reads.query(sql, values![limit]).await?.iter().map(announcement).collect()
 }
 
-/// Everything that was told before a number, the newest first: at most `limit`.
+/// Everything that was told before a number, or of that what one audience was: the newest first, at
+/// most `limit`.
 ///
 /// # Errors
 /// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
 pub async fn list(
     reads: &mut impl Queries,
+    audience: Option<Audience>,
     before: Option<i64>,
     limit: u32,
 ) -> Result<Vec<Announcement>> {
     let sql = "SELECT id, title, body, author, maintenance_id, version, made_at_us, until_us,
-                      withdrawn_at_us
-               FROM announcement WHERE id < $1 ORDER BY id DESC LIMIT $2";
-    let rows = reads.query(sql, values![before.unwrap_or(i64::MAX), limit]).await?;
+                      withdrawn_at_us, audience
+               FROM announcement
+               WHERE id < $1 AND (CAST($3 AS TEXT) = '' OR COALESCE(audience, 'public') = $3)
+               ORDER BY id DESC LIMIT $2";
+    let audience = audience.map_or("", Audience::word);
+    let rows = reads.query(sql, values![before.unwrap_or(i64::MAX), limit, audience]).await?;
     rows.iter().map(announcement).collect()
 }
 
@@ -378,6 +397,10 @@ fn announcement(row: &Row) -> Result<Announcement> {
         new: NewAnnouncement {
             text: Text { title: row.get("title")?, body: row.get("body")? },
             author: row.get("author")?,
+            audience: row.parse_opt("audience", |word| match word {
+                None => Some(Audience::Public),
+                Some(word) => Audience::parse(word),
+            })?,
             maintenance: maintenance.zip(version.and_then(|n| usize::try_from(n).ok())),
             made_at: row.get("made_at_us")?,
             until: row.get("until_us")?,

@@ -287,24 +287,51 @@ pub async fn carried(
     all_kept(reads, rows).await
 }
 
+/// A credit that the committee has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HandedOver {
+    /// Its number.
+    pub credit: i64,
+    /// Whose it is.
+    pub account: AccountId,
+    /// Since when.
+    pub since: Timestamp,
+}
+
 /// The credits that were handed over to the committee, after number `after`, and of which the last
 /// word is not that they were paid out or taken back: at most `limit`.
 ///
 /// # Errors
 /// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
+pub async fn with_committee(
+    reads: &mut impl Queries,
+    after: i64,
+    limit: u32,
+) -> Result<Vec<HandedOver>> {
+    let sql = "SELECT c.id AS id, c.account_id AS account_id, m.at_us AS at_us
+               FROM credit_move m JOIN credit c ON c.id = m.credit_id
+               WHERE m.move = 'handed_over' AND m.credit_id > $1
+                     AND NOT EXISTS (SELECT 1 FROM credit_move o
+                                     WHERE o.credit_id = m.credit_id AND o.n > m.n
+                                           AND o.move IN ('handed_over', 'paid_out', 'reversed'))
+               ORDER BY m.credit_id LIMIT $2";
+    let one = |row: &Row| {
+        let (credit, account) = (row.get("id")?, row.get("account_id")?);
+        Ok(HandedOver { credit, account, since: row.get("at_us")? })
+    };
+    reads.query(sql, values![after, limit]).await?.iter().map(one).collect()
+}
+
+/// As [`with_committee`], with everything that was done to them.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
 pub async fn handed_over(reads: &mut impl Queries, after: i64, limit: u32) -> Result<Vec<Kept>> {
-    let sql = "SELECT id, account_id, subscription_id, month, paths, track, revision, amount_rials,
-                      computed_rials, price_rials, schedule, digest, figure, proposed_at_us,
-                      owed_from_us
-               FROM credit c
-               WHERE id > $1
-                     AND (SELECT m.move FROM credit_move m
-                          WHERE m.credit_id = c.id
-                                AND m.move IN ('handed_over', 'paid_out', 'reversed')
-                          ORDER BY m.n DESC LIMIT 1) = 'handed_over'
-               ORDER BY id LIMIT $2";
-    let rows = reads.query(sql, values![after, limit]).await?;
-    all_kept(reads, rows).await
+    let mut credits = Vec::new();
+    for one in with_committee(reads, after, limit).await? {
+        credits.extend(find(reads, one.credit).await?);
+    }
+    Ok(credits)
 }
 
 /// The discounts of an invoice: those that stand, or of one that was voided, those that stood.

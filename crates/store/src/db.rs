@@ -79,6 +79,7 @@ pub struct Tx {
     inner: Inner,
     failed: bool,
     raced: bool,
+    no_turn: bool,
     /// What is added to the chain of evidence when it commits.
     chained: Vec<Waiting>,
     clock_limit_us: Option<i64>,
@@ -231,7 +232,14 @@ impl Db {
             Engine::Postgres(postgres) => Inner::Postgres(Box::new(postgres.begin().await?)),
         };
         let clock_limit_us = self.clock_limit_us;
-        Ok(Tx { inner, failed: false, raced: false, chained: Vec::new(), clock_limit_us })
+        Ok(Tx {
+            inner,
+            failed: false,
+            raced: false,
+            no_turn: false,
+            chained: Vec::new(),
+            clock_limit_us,
+        })
     }
 
     /// The read side.
@@ -314,9 +322,16 @@ impl Tx {
         self.raced
     }
 
+    /// Whether one of its statements waited for another transaction for longer than anybody waits:
+    /// nothing of it is kept.
+    pub fn got_no_turn(&self) -> bool {
+        self.no_turn
+    }
+
     fn note(&mut self, error: Option<&Error>) {
         self.failed |= error.is_some();
         self.raced |= error.is_some_and(Error::is_race);
+        self.no_turn |= error.is_some_and(Error::is_no_turn);
     }
 
     fn not_failed(&self) -> Result<()> {

@@ -1,6 +1,10 @@
 //! What can go wrong in the store. Not found is never an error, and neither is a refusal: both are
 //! values of the functions that can meet them.
 
+use std::sync::Arc;
+
+use tokio_postgres::error::SqlState;
+
 /// The error underneath, for the log. `Display` of [`Error`] never includes it.
 pub type Source = Box<dyn std::error::Error + Send + Sync>;
 
@@ -39,9 +43,25 @@ impl Error {
     /// class 40 of SQL's states). Nothing of the transaction was kept, and the same may work the
     /// next time.
     pub fn is_race(&self) -> bool {
-        let (Self::Unavailable(source) | Self::Conflict(source)) = self else { return false };
-        let of_server = source.downcast_ref::<tokio_postgres::Error>();
-        of_server.and_then(class).is_some_and(|class| class == RACE)
+        self.of_server().and_then(class).is_some_and(|class| class == RACE)
+    }
+
+    /// Whether another transaction kept this one waiting for longer than anybody waits. Nothing of
+    /// it was kept. SQLite has no queue: who writes one transaction after the other may keep each
+    /// turn from who waits.
+    pub fn is_no_turn(&self) -> bool {
+        let Self::Unavailable(source) = self else { return false };
+        let is_busy = |error: &Arc<rusqlite::Error>| {
+            error.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseBusy)
+        };
+        source.downcast_ref().is_some_and(is_busy)
+            || self.of_server().and_then(tokio_postgres::Error::code)
+                == Some(&SqlState::LOCK_NOT_AVAILABLE)
+    }
+
+    fn of_server(&self) -> Option<&tokio_postgres::Error> {
+        let (Self::Unavailable(source) | Self::Conflict(source)) = self else { return None };
+        source.downcast_ref()
     }
 
     /// The same failure for another caller who was part of the same batch.

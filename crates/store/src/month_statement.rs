@@ -192,14 +192,24 @@ pub async fn not_followed(
     reads.query(sql, values).await?.iter().map(statement).collect()
 }
 
-/// The last statements of a month that may pay something back, or take something, and for which no
-/// credit was made: of the accounts after `after` that have a subscription, at most `limit`.
+/// Under what it is reckoned what a month pays back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Terms {
+    /// The number of the schedule in force for it; 0 for none.
+    pub schedule: u32,
+    /// Whether the time for evidence is over.
+    pub is_late: bool,
+}
+
+/// The last statements of a month that may pay something back, or take something, and were not
+/// reckoned under these terms: of the accounts after `after` that have a subscription, at most
+/// `limit`.
 ///
 /// # Errors
 /// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
 pub async fn to_credit(
     reads: &mut impl Queries,
-    month: PersianMonth,
+    (month, terms): (PersianMonth, Terms),
     after: AccountId,
     limit: u32,
 ) -> Result<Vec<MonthStatement>> {
@@ -213,13 +223,45 @@ pub async fn to_credit(
                      AND NOT EXISTS (SELECT 1 FROM month_statement n
                                      WHERE n.account_id = s.account_id AND n.month = s.month
                                            AND n.revision > s.revision)
-                     AND NOT EXISTS (SELECT 1 FROM credit c
-                                     WHERE c.account_id = s.account_id AND c.month = s.month
-                                           AND c.track = 'availability'
-                                           AND c.revision = s.revision)
+                     AND NOT EXISTS (SELECT 1 FROM month_reckoned r
+                                     WHERE r.account_id = s.account_id AND r.month = s.month
+                                           AND r.revision = s.revision AND r.schedule = $4
+                                           AND r.is_late >= $5)
                ORDER BY s.account_id LIMIT $3";
-    let values = values![&month.to_string(), after, limit];
+    let Terms { schedule, is_late } = terms;
+    let values = values![&month.to_string(), after, limit, schedule, i64::from(is_late)];
     reads.query(sql, values).await?.iter().map(statement).collect()
+}
+
+/// Notes, with what follows from it, under which terms a statement was reckoned.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn note_reckoned(
+    tx: &mut Tx,
+    (account, month): (AccountId, PersianMonth),
+    revision: u32,
+    terms: Terms,
+) -> Result<()> {
+    let sql = "INSERT INTO month_reckoned (account_id, month, revision, schedule, is_late)
+               VALUES ($1, $2, $3, $4, $5)
+               ON CONFLICT (month, account_id)
+               DO UPDATE SET revision = excluded.revision, schedule = excluded.schedule,
+                             is_late = excluded.is_late";
+    let Terms { schedule, is_late } = terms;
+    let values = values![account, &month.to_string(), revision, schedule, i64::from(is_late)];
+    tx.execute(sql, values).await?;
+    Ok(())
+}
+
+/// The month of an account is reckoned anew: something else left it more, or less.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn reckon_anew(tx: &mut Tx, account: AccountId, month: PersianMonth) -> Result<()> {
+    let sql = "DELETE FROM month_reckoned WHERE month = $1 AND account_id = $2";
+    tx.execute(sql, values![&month.to_string(), account]).await?;
+    Ok(())
 }
 
 /// When the accounts after `after` could be used, by number: at most `limit`. No sandbox, and not
@@ -338,23 +380,26 @@ pub async fn touch(
     for group in scope.groups() {
         let sql = match group {
             Group::Everyone => {
-                "INSERT INTO month_touched (account_id, month, noted_at_us, because)
-                 SELECT s.account_id, s.month, CAST($2 AS BIGINT), CAST($3 AS TEXT)
+                "INSERT INTO month_touched (account_id, month, noted_at_us, because, since_us)
+                 SELECT s.account_id, s.month, CAST($2 AS BIGINT), CAST($3 AS TEXT),
+                        CAST($2 AS BIGINT)
                  FROM month_statement s WHERE s.month = $1 AND s.revision = 0
                  ON CONFLICT (month, account_id)
                  DO UPDATE SET noted_at_us = excluded.noted_at_us, because = excluded.because"
             }
             Group::Account(_) => {
-                "INSERT INTO month_touched (account_id, month, noted_at_us, because)
-                 SELECT s.account_id, s.month, CAST($2 AS BIGINT), CAST($3 AS TEXT)
+                "INSERT INTO month_touched (account_id, month, noted_at_us, because, since_us)
+                 SELECT s.account_id, s.month, CAST($2 AS BIGINT), CAST($3 AS TEXT),
+                        CAST($2 AS BIGINT)
                  FROM month_statement s
                  WHERE s.month = $1 AND s.revision = 0 AND s.account_id = $4
                  ON CONFLICT (month, account_id)
                  DO UPDATE SET noted_at_us = excluded.noted_at_us, because = excluded.because"
             }
             _ => {
-                "INSERT INTO month_touched (account_id, month, noted_at_us, because)
-                 SELECT s.account_id, s.month, CAST($2 AS BIGINT), CAST($3 AS TEXT)
+                "INSERT INTO month_touched (account_id, month, noted_at_us, because, since_us)
+                 SELECT s.account_id, s.month, CAST($2 AS BIGINT), CAST($3 AS TEXT),
+                        CAST($2 AS BIGINT)
                  FROM month_statement s
                  WHERE s.month = $1 AND s.revision = 0
                        AND EXISTS (SELECT 1 FROM group_member m
@@ -374,15 +419,30 @@ pub async fn touch(
     Ok(())
 }
 
-/// The months of which something was touched, with how many accounts, the platform among them.
+/// A month of which something was touched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TouchedMonth {
+    /// Which.
+    pub month: PersianMonth,
+    /// Of how many accounts, the platform among them.
+    pub accounts: u64,
+    /// Since when the first of them waits.
+    pub since: Timestamp,
+}
+
+/// The months of which something was touched, in their order.
 ///
 /// # Errors
 /// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
-pub async fn touched_months(reads: &mut impl Queries) -> Result<Vec<(PersianMonth, u64)>> {
-    let sql = "SELECT month, COUNT(*) AS accounts FROM month_touched GROUP BY month ORDER BY month";
+pub async fn touched_months(reads: &mut impl Queries) -> Result<Vec<TouchedMonth>> {
+    let sql = "SELECT month, COUNT(*) AS accounts, MIN(since_us) AS since_us FROM month_touched
+               GROUP BY month ORDER BY month";
     let month = |row: &Row| {
-        let count = row.decode("accounts", |count| u64::try_from(count).ok())?;
-        Ok((row.parse("month", PersianMonth::parse)?, count))
+        Ok(TouchedMonth {
+            month: row.parse("month", PersianMonth::parse)?,
+            accounts: row.decode("accounts", |count| u64::try_from(count).ok())?,
+            since: row.get("since_us")?,
+        })
     };
     reads.query(sql, values![]).await?.iter().map(month).collect()
 }

@@ -85,7 +85,7 @@ pub struct Revision {
 ///
 /// # Errors
 /// [`crate::Error::Unavailable`].
-pub async fn insert(tx: &mut Tx, outage: &Outage) -> Result<i64> {
+pub async fn insert(tx: &mut Tx, outage: &Outage, author: &str) -> Result<i64> {
     let sql = "INSERT INTO outage (paths, scope, from_us, to_us, cause, evidence, recorded_at_us)
                VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id";
     let values = values![
@@ -98,7 +98,7 @@ pub async fn insert(tx: &mut Tx, outage: &Outage) -> Result<i64> {
         outage.recorded_at
     ];
     let id = tx.query_one(sql, values).await?.get("id")?;
-    chain::attest(tx, Fact::Outage(id), chain::OPERATOR, outage.recorded_at);
+    chain::attest(tx, Fact::Outage(id), author, outage.recorded_at);
     Ok(id)
 }
 
@@ -107,12 +107,17 @@ pub async fn insert(tx: &mut Tx, outage: &Outage) -> Result<i64> {
 ///
 /// # Errors
 /// [`crate::Error::Unavailable`].
-pub async fn close(tx: &mut Tx, id: i64, to: Timestamp, at: Timestamp) -> Result<bool> {
+pub async fn close(
+    tx: &mut Tx,
+    id: i64,
+    to: Timestamp,
+    (at, author): (Timestamp, &str),
+) -> Result<bool> {
     let sql = "UPDATE outage SET to_us = $2, by_hand_at_us = $3
                WHERE id = $1 AND to_us IS NULL AND reversed_at_us IS NULL AND from_us < $2";
     let closed = tx.execute(sql, values![id, to, at]).await? == 1;
     if closed {
-        chain::attest(tx, Fact::Outage(id), chain::OPERATOR, at);
+        chain::attest(tx, Fact::Outage(id), author, at);
     }
     Ok(closed)
 }
@@ -202,12 +207,17 @@ async fn revisions(reads: &mut impl Queries, time: Span) -> Result<Vec<(i64, Rev
 ///
 /// # Errors
 /// [`crate::Error::Unavailable`].
-pub async fn reverse(tx: &mut Tx, id: i64, at: Timestamp, because: &str) -> Result<bool> {
+pub async fn reverse(
+    tx: &mut Tx,
+    id: i64,
+    at: Timestamp,
+    (because, author): (&str, &str),
+) -> Result<bool> {
     let sql = "UPDATE outage SET reversed_at_us = $2, reversed_because = $3, by_hand_at_us = $2
                WHERE id = $1 AND reversed_at_us IS NULL";
     let reversed = tx.execute(sql, values![id, at, because]).await? == 1;
     if reversed {
-        chain::attest(tx, Fact::Outage(id), chain::OPERATOR, at);
+        chain::attest(tx, Fact::Outage(id), author, at);
     }
     Ok(reversed)
 }
@@ -234,6 +244,62 @@ pub async fn within(reads: &mut impl Queries, time: Span, limit: u32) -> Result<
         }
     }
     Ok(outages)
+}
+
+/// The outages that had a part of this time, or were said to have one before they were corrected,
+/// with for whom: at most `limit`.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
+pub async fn ever_within(
+    reads: &mut impl Queries,
+    time: Span,
+    limit: u32,
+) -> Result<Vec<(i64, Scope)>> {
+    let sql = "SELECT id, scope FROM outage o
+               WHERE (from_us < $2 AND (to_us IS NULL OR to_us > $1))
+                     OR EXISTS (SELECT 1 FROM outage_revision r
+                                WHERE r.outage_id = o.id AND r.from_us < $2
+                                      AND (r.to_us IS NULL OR r.to_us > $1))
+               ORDER BY id LIMIT $3";
+    let one = |row: &Row| Ok((row.get("id")?, row.parse("scope", Scope::parse)?));
+    reads.query(sql, values![time.from, time.to, limit]).await?.iter().map(one).collect()
+}
+
+/// Who recorded, ended, corrected, traced or reversed an outage, as it was sealed and kept.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn authors(reads: &mut impl Queries, id: i64) -> Result<Vec<String>> {
+    let sql = "SELECT actor AS author FROM chain_entry WHERE subject = $2
+               UNION SELECT author FROM outage_revision WHERE outage_id = $1
+               UNION SELECT author FROM outage_cause WHERE outage_id = $1
+               ORDER BY author";
+    let values = values![id, &Fact::Outage(id).subject()];
+    reads.query(sql, values).await?.iter().map(|row| row.get("author")).collect()
+}
+
+/// The groups that an account was ever put into before a moment, as the rows say now, since when,
+/// and who put it there or took it out, as it was sealed.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
+pub async fn ever_in(
+    reads: &mut impl Queries,
+    account: AccountId,
+    before: Timestamp,
+) -> Result<Vec<(Group, Vec<String>)>> {
+    let sql = "SELECT account_id, group_name, from_us FROM group_member
+               WHERE account_id = $1 AND from_us < $2 ORDER BY group_name, from_us";
+    let mut all = Vec::new();
+    for row in reads.query(sql, values![account, before]).await? {
+        let group = row.parse("group_name", Group::parse)?;
+        let subject = Fact::Membership(group, account, row.get("from_us")?).subject();
+        let sql = "SELECT actor FROM chain_entry WHERE subject = $1 ORDER BY n";
+        let rows = reads.query(sql, values![&subject]).await?;
+        all.push((group, rows.iter().map(|row| row.get("actor")).collect::<Result<_>>()?));
+    }
+    Ok(all)
 }
 
 /// The outage of this number, without what it said before and where it came from.
@@ -332,7 +398,12 @@ pub async fn working(reads: &mut impl Queries, time: Span, limit: u32) -> Result
 ///
 /// # Errors
 /// [`crate::Error::Unavailable`]; [`crate::Error::Conflict`] when there is no such account.
-pub async fn join(tx: &mut Tx, group: Group, account: AccountId, from: Timestamp) -> Result<bool> {
+pub async fn join(
+    tx: &mut Tx,
+    (group, account): (Group, AccountId),
+    from: Timestamp,
+    author: &str,
+) -> Result<bool> {
     let sql = "INSERT INTO group_member (group_name, account_id, from_us)
                SELECT CAST($1 AS TEXT), CAST($2 AS BIGINT), CAST($3 AS BIGINT)
                WHERE NOT EXISTS (SELECT 1 FROM group_member
@@ -340,7 +411,7 @@ pub async fn join(tx: &mut Tx, group: Group, account: AccountId, from: Timestamp
                                        AND (to_us IS NULL OR to_us > $3))";
     let joined = tx.execute(sql, values![&group.to_string(), account, from]).await? == 1;
     if joined {
-        chain::attest(tx, Fact::Membership(group, account, from), chain::OPERATOR, from);
+        chain::attest(tx, Fact::Membership(group, account, from), author, from);
     }
     Ok(joined)
 }
@@ -349,14 +420,19 @@ pub async fn join(tx: &mut Tx, group: Group, account: AccountId, from: Timestamp
 ///
 /// # Errors
 /// [`crate::Error::Unavailable`].
-pub async fn leave(tx: &mut Tx, group: Group, account: AccountId, to: Timestamp) -> Result<bool> {
+pub async fn leave(
+    tx: &mut Tx,
+    (group, account): (Group, AccountId),
+    to: Timestamp,
+    author: &str,
+) -> Result<bool> {
     let sql = "UPDATE group_member SET to_us = $3
                WHERE group_name = $1 AND account_id = $2 AND to_us IS NULL AND from_us < $3
                RETURNING from_us";
     let left = tx.query_opt(sql, values![&group.to_string(), account, to]).await?;
     let Some(row) = left else { return Ok(false) };
     let fact = Fact::Membership(group, account, row.get("from_us")?);
-    chain::attest(tx, fact, chain::OPERATOR, to);
+    chain::attest(tx, fact, author, to);
     Ok(true)
 }
 

@@ -78,7 +78,8 @@ impl Freezing {
             return Ok(());
         }
         let (everyone, now) = (Scope::everyone(), self.now);
-        app.write(async |tx| Ok(touch(tx, self.time, &everyone, BECAUSE, now).await?)).await?;
+        app.write_patiently(async |tx| Ok(touch(tx, self.time, &everyone, BECAUSE, now).await?))
+            .await?;
         self.facts = known;
         Ok(())
     }
@@ -109,7 +110,7 @@ impl Freezing {
             statements.push(written.statement(standing.account, self.month, self.now));
         }
         let now = self.now;
-        let count = app.write(async |tx| {
+        let count = app.write_patiently(async |tx| {
             let mut count = 0;
             for (_, Written { digest, text, .. }) in &computed {
                 store::month_statement::keep_inputs(tx, digest, text).await?;

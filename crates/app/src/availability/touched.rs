@@ -9,7 +9,7 @@ use domain::calendar::month::PersianMonth;
 use domain::calendar::span::Span;
 use domain::{AccountId, Timestamp};
 use store::Tx;
-pub use store::month_statement::Touched;
+pub use store::month_statement::{Touched, TouchedMonth};
 
 use super::due::before;
 use super::{BATCH, MONTHS_BACK_MAX, MonthRefusal, revise_in};
@@ -65,12 +65,11 @@ pub(crate) async fn may_be_frozen(
     Ok(months)
 }
 
-/// The frozen months that something touched since they were written down, with how many accounts
-/// of each (the platform is one of them).
+/// The frozen months that something touched since they were written down.
 ///
 /// # Errors
 /// The database failed.
-pub async fn touched_months(app: &App) -> std::result::Result<Vec<(PersianMonth, u64)>, Failure> {
+pub async fn touched_months(app: &App) -> std::result::Result<Vec<TouchedMonth>, Failure> {
     Ok(store::month_statement::touched_months(&mut app.read().await?).await?)
 }
 

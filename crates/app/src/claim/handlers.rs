@@ -42,21 +42,24 @@ pub(crate) async fn by_records(
     Ok(handled)
 }
 
-/// Who said anything of the outages of that day that the account felt, or revised its month.
+/// Who said anything of the outages that the account felt on that day, by what they say or ever
+/// said, put it into its groups, or revised its month.
 async fn of_figure(
     reads: &mut impl Queries,
     kept: &Kept,
     day: Span,
 ) -> std::result::Result<Vec<Handled>, Failure> {
-    let groups = Groups::of(reads, Some(kept.account), day).await?;
-    let mut outages = store::outage::within(reads, day, SHOWN_MAX).await?;
-    outages.retain(|outage| groups.feel(&outage.scope));
     let mut handled = Vec::new();
-    for outage in outages {
-        let revised = outage.revisions.into_iter().map(|revision| revision.author);
-        let traced = outage.causes.into_iter().map(|traced| traced.author);
-        let of = |name| Handled { name, kind: "outage".to_owned(), id: outage.id };
-        handled.extend(revised.chain(traced).map(of));
+    let joined = store::outage::ever_in(reads, kept.account, day.to).await?;
+    let groups = Groups::ever(kept.account, joined.iter().map(|(group, _)| *group));
+    for name in joined.into_iter().flat_map(|(_, names)| names) {
+        handled.push(Handled { name, kind: "group".to_owned(), id: kept.account.0 });
+    }
+    for (id, scope) in store::outage::ever_within(reads, day, SHOWN_MAX).await? {
+        if groups.feel(&scope) {
+            let of = |name| Handled { name, kind: "outage".to_owned(), id };
+            handled.extend(store::outage::authors(reads, id).await?.into_iter().map(of));
+        }
     }
     let month = PersianMonth::of(kept.event_at);
     for statement in store::month_statement::of_month(reads, Some(kept.account), month).await? {

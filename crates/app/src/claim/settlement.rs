@@ -7,9 +7,9 @@ use domain::agreement::credit::{Correction, Credit, CreditKey, Move, correction}
 use domain::agreement::scope::Paths;
 use domain::billing::subscription::State as Subscribed;
 use domain::calendar::month::PersianMonth;
-use store::Tx;
 use store::credit::{By, NewCredit};
 use store::subscription::Subscription;
+use store::{Queries, Tx};
 
 use super::{ClaimRefusal, DISCOUNT, Kept, change, meanwhile, rule, said};
 use crate::compensation::{But, Published, left_of_month};
@@ -29,9 +29,7 @@ pub async fn settle(app: &App, id: i64, how: &str, actor: &str) -> Result<Kept, 
         store::account::lock(tx, kept.account).await?;
         kept.claim.step(State::Settled).map_err(rule)?;
         let by = By { at: now, actor, reason: how };
-        let (account, month) = (kept.account, PersianMonth::of(kept.event_at));
-        let mut earlier = store::credit::of_month(tx, account, month).await?;
-        earlier.retain(|one| one.new.key.claim() == Some(kept.id));
+        let mut earlier = credits(tx, kept).await?;
         let Correction { take_back, propose } =
             correction(earlier.iter().map(|one| &one.credit), as_credit(&kept.claim));
         for one in earlier.iter_mut().filter(|_| take_back) {
@@ -44,6 +42,53 @@ pub async fn settle(app: &App, id: i64, how: &str, actor: &str) -> Result<Kept, 
         owe(tx, kept, (propose, !earlier.is_empty()), by).await
     })
     .await
+}
+
+/// A decision is told that pays in another way: what an earlier one granted as a discount is taken
+/// back as far as it is still coming, so that what is missing is fixed before anybody pays it.
+pub(super) async fn told(tx: &mut Tx, kept: &Kept, by: By<'_>) -> Result<(), ClaimRefusal> {
+    let pays = kept.claim.decisions().last().map_or(Rials::ZERO, |last| parts(last).1);
+    if pays == Rials::ZERO {
+        return Ok(());
+    }
+    store::account::lock(tx, kept.account).await?;
+    let by = By { reason: "the appeal is paid in another way", ..by };
+    for mut one in credits(tx, kept).await? {
+        let taken = credit::take(tx, &mut one, by).await;
+        taken.map_err(|error| error.map(|credit::Lost| ClaimRefusal::Meanwhile))?;
+    }
+    Ok(())
+}
+
+/// How much of what a claim was granted is still to be paid in another way than as a discount: its
+/// customer has had, or gets, a part of it by a decision before. `None` when nothing waits for
+/// that.
+///
+/// # Errors
+/// The database failed.
+pub async fn to_pay(app: &App, kept: &Kept) -> std::result::Result<Option<Rials>, Failure> {
+    let claim = &kept.claim;
+    let pays = claim.decisions().last().map_or(Rials::ZERO, |last| parts(last).1);
+    if pays == Rials::ZERO || matches!(claim.state(), State::Settled | State::Withdrawn) {
+        return Ok(None);
+    }
+    let had = had(&credits(&mut app.read().await?, kept).await?);
+    let paid = claim.settled().map(|one| parts(one).1).next().unwrap_or(Rials::ZERO);
+    Ok(Some(Rials((pays.0 - had.0 - paid.0).max(0))))
+}
+
+/// The credits of a claim.
+async fn credits(reads: &mut impl Queries, kept: &Kept) -> store::Result<Vec<store::credit::Kept>> {
+    let month = PersianMonth::of(kept.event_at);
+    let mut credits = store::credit::of_month(reads, kept.account, month).await?;
+    credits.retain(|one| one.new.key.claim() == Some(kept.id));
+    Ok(credits)
+}
+
+/// What credits have given, and what of them is still coming.
+fn had(credits: &[store::credit::Kept]) -> Rials {
+    let of = |one: &store::credit::Kept| one.credit.given().0.saturating_add(one.credit.coming().0);
+    Rials(credits.iter().map(of).fold(0, i64::saturating_add))
 }
 
 /// Refuses what is more than its month may still pay back. What was granted before stays granted:
@@ -89,13 +134,21 @@ fn as_credit(claim: &Claim) -> Rials {
     }
 }
 
-/// How much a claim was granted that is not, or not yet, a credit.
-pub(crate) fn granted_without_credit(claim: &Claim) -> Rials {
-    if claim.state() == State::Withdrawn {
-        // Who takes an appeal back keeps what was paid before it.
-        return claim.settled().next().map_or(Rials::ZERO, |first| parts(first).1);
-    }
-    Rials((granted(claim).0 - as_credit(claim).0).max(0))
+/// How much a claim was granted that is not, or not yet, one of its credits, which have given, or
+/// give, so much.
+pub(crate) fn granted_without_credit(claim: &Claim, had: Rials) -> Rials {
+    let mut settled = claim.settled();
+    let (first, second) = (settled.next(), settled.next());
+    // What was paid stays paid, whatever an appeal brings, and also when it is taken back.
+    let paid = first.map_or(Rials::ZERO, |first| parts(first).1);
+    let decisions = claim.decisions().len();
+    let open = match (claim.state(), first, second) {
+        (State::Withdrawn, ..) => Rials::ZERO,
+        (.., Some(second)) => parts(second).1,
+        (_, Some(first), None) if decisions == 1 => parts(first).1,
+        _ => granted(claim),
+    };
+    paid.max(Rials(open.0 - had.0))
 }
 
 /// Owes so much of what a claim was granted, and whether it is another credit of it, to a

@@ -8,8 +8,9 @@ use app::outage::{self, NewOutage, OutageRefusal};
 use domain::agreement::availability::{Totals, Verdict, Window};
 use domain::agreement::cause::Cause;
 use domain::agreement::maintenance::{Judgement, Refusal, State as Stage};
+use domain::agreement::measurement::Observed;
 use domain::agreement::parameter::{self, Language};
-use domain::agreement::scope::{Group, Paths, Scope};
+use domain::agreement::scope::{CoveredPath, Group, Paths, Scope};
 use domain::agreement::statement::State;
 use domain::agreement::version;
 use domain::calendar::date_time::Written;
@@ -56,6 +57,7 @@ fn outage_of(paths: &str, scope: &str, span: Span) -> NewOutage {
         to: Some(span.to),
         cause: "power".to_owned(),
         evidence: "monitor 3".to_owned(),
+        author: "Zahra".to_owned(),
     }
 }
 
@@ -97,7 +99,7 @@ async fn a_month_is_judged_frozen_once_and_revised_beside_what_was_frozen(world:
     let app = &world.app;
     let inside = world.customer(0).await.0.account.id;
     let outside = world.customer(0).await.0.account.id;
-    outage::join(app, Group::Cohort(1), inside, app.now()).await.unwrap();
+    outage::join(app, Group::Cohort(1), inside, (app.now(), "Zahra")).await.unwrap();
     a_month(world).await;
 
     let of = async |account| availability::month(app, account, dey()).await.unwrap();
@@ -163,7 +165,7 @@ async fn whom_a_change_touches_is_due_for_review(world: &World) {
     let app = &world.app;
     let inside = world.customer(0).await.0.account.id;
     let outside = world.customer(0).await.0.account.id;
-    outage::join(app, Group::Cohort(1), inside, app.now()).await.unwrap();
+    outage::join(app, Group::Cohort(1), inside, (app.now(), "Zahra")).await.unwrap();
     a_month(world).await;
     let due = async || {
         let page = availability::touched(app, dey(), AccountId(-1), 9).await.unwrap();
@@ -183,7 +185,8 @@ async fn whom_a_change_touches_is_due_for_review(world: &World) {
     let shown = availability::month(app, Some(inside), dey()).await.unwrap();
     assert_eq!(shown.touched.map(|one| one.noted_at), Some(app.now()));
     let months = availability::touched_months(app).await.unwrap();
-    assert_eq!(months, [(dey(), 1)]);
+    let since = app.now();
+    assert_eq!(months, [availability::TouchedMonth { month: dey(), accounts: 1, since }]);
     // Of everybody, and the platform; of another month, nobody.
     let night = outage_of("all", "everyone", span("1405/10/12 00:00", "1405/10/12 01:00"));
     let late = outage::record(app, night).await.unwrap();
@@ -213,7 +216,7 @@ async fn whom_a_change_touches_is_due_for_review(world: &World) {
     let same = revise().await.unwrap();
     assert_eq!((same.revised, same.unchanged), (0, 3));
     // Who was in a group is said later, of that one alone.
-    outage::join(app, Group::Cohort(1), outside, at("1405/10/05 00:00")).await.unwrap();
+    outage::join(app, Group::Cohort(1), outside, (at("1405/10/05 00:00"), "Zahra")).await.unwrap();
     assert_eq!(due().await.iter().map(|(number, _)| *number).collect::<Vec<_>>(), [outside.0]);
 }
 
@@ -396,19 +399,22 @@ async fn nonsense_is_no_outage(world: &World) {
     assert_eq!(endless, OutageRefusal::Text("evidence"));
     let lasting = NewOutage { to: None, ..outage_of("all", "everyone", hour) };
     let id = outage::record(app, lasting).await.unwrap();
-    outage::close(app, id, None).await.unwrap();
-    assert_eq!(refusal(outage::close(app, id, None).await), OutageRefusal::NoSuchOutage);
-    assert_eq!(refusal(outage::reverse(app, id, "").await), OutageRefusal::Text("reason"));
-    outage::reverse(app, id, "a drill").await.unwrap();
-    assert_eq!(refusal(outage::reverse(app, id, "again").await), OutageRefusal::NoSuchOutage);
+    outage::close(app, id, None, "Zahra").await.unwrap();
+    assert_eq!(refusal(outage::close(app, id, None, "Zahra").await), OutageRefusal::NoSuchOutage);
+    assert_eq!(refusal(outage::reverse(app, id, "", "Zahra").await), OutageRefusal::Text("reason"));
+    outage::reverse(app, id, "a drill", "Zahra").await.unwrap();
+    assert_eq!(
+        refusal(outage::reverse(app, id, "again", "Zahra").await),
+        OutageRefusal::NoSuchOutage
+    );
     let shown = outage::list(app, hour).await.unwrap();
     assert_eq!(shown[0].reversed.as_ref().map(|(_, why)| why.as_str()), Some("a drill"));
     let now = app.now();
-    let all = outage::join(app, Group::Everyone, account, now).await;
+    let all = outage::join(app, Group::Everyone, account, (now, "Zahra")).await;
     assert_eq!(refusal(all), OutageRefusal::Group);
-    let stranger = outage::join(app, Group::Cohort(1), AccountId(77), now).await;
+    let stranger = outage::join(app, Group::Cohort(1), AccountId(77), (now, "Zahra")).await;
     assert_eq!(refusal(stranger), OutageRefusal::NoSuchAccount);
-    let left = outage::leave(app, Group::Cohort(1), account, now).await;
+    let left = outage::leave(app, Group::Cohort(1), account, (now, "Zahra")).await;
     assert_eq!(refusal(left), OutageRefusal::Member);
 }
 
@@ -504,6 +510,46 @@ fn the_first_version_is_pinned() {
     assert_eq!(checksum, pinned);
 }
 
+/// I03, A21. Goal: an outage from an excluded cause that somebody records over silence excuses
+/// nothing: the time stays unknown but for what was measured of it.
+async fn an_excluded_cause_excuses_no_silence(world: &World) {
+    let app = &world.app;
+    let first = agreement::versions(app).await.unwrap()[0].version.draft.clone();
+    let new = NewVersion {
+        body_fa: Some(format!("{}\nقطع برق به حساب نمی‌آید.", first.body_fa)),
+        body_en: Some(format!("{}\nA power failure does not count.", first.body_en)),
+        parameters: vec![("availability.exclusions".to_owned(), "power".to_owned())],
+        effective_from: dey().start(),
+    };
+    agreement::publish(app, new).await.unwrap();
+    go_to(world, "1405/11/02 00:00");
+    worked(world, span("1405/10/01 00:00", "1405/10/10 00:00")).await;
+    worked(world, span("1405/10/11 00:00", "1405/11/01 00:00")).await;
+    let (others, everyone) =
+        (Paths::parse("panel,quick-send,campaign").unwrap(), Scope::everyone());
+    let day = span("1405/10/10 00:00", "1405/10/11 00:00");
+    outage::saw_working(app, "monitor", others, &everyone, day).await.unwrap();
+    let totals = async || {
+        let totals = availability::month(app, None, dey()).await.unwrap().judged.totals;
+        (totals.unknown_us / HOUR_US, totals.down_us / HOUR_US)
+    };
+    assert_eq!(totals().await, (24, 0));
+    let new = outage_of("api", "everyone", span("1405/10/10 13:00", "1405/10/10 16:00"));
+    let id = outage::record(app, new).await.unwrap();
+    assert_eq!(totals().await, (21, 3));
+    outage::trace(app, id, Cause::Power, "the log of the UPS", "Reza").await.unwrap();
+    assert_eq!(totals().await, (24, 0), "it proves nothing");
+    let measured = Observed {
+        down: vec![span("1405/10/10 14:00", "1405/10/10 15:00")],
+        ..Observed::default()
+    };
+    let mut tx = world.db.begin().await.unwrap();
+    let nothing = Observed::default();
+    store::interval::replace(&mut tx, CoveredPath::Api, &nothing, &measured).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(totals().await, (23, 0), "this was measured, and is excused");
+}
+
 /// A21. Goal: whatever an outage comes from, it counts; unless the agreement that holds when its
 /// month begins says in its text that it does not. Nothing is excluded afterwards, and by when an
 /// undetermined month is decided is a number of the agreement, too.
@@ -552,7 +598,7 @@ async fn causes_count_unless_the_agreement_excludes_them(world: &World) {
     let ours = outage_of("api", "everyone", span("1405/10/10 11:00", "1405/10/10 13:00"));
     let ours = outage::record(app, ours).await.unwrap();
     assert_eq!(down(dey()).await, 2, "an excluded cause hides no outage of ours");
-    outage::reverse(app, ours, "it was not").await.unwrap();
+    outage::reverse(app, ours, "it was not", "Zahra").await.unwrap();
     assert_eq!(judged.evidence_until, at("1405/11/06 21:00"));
     assert_eq!(of(azar).await.evidence_until, at("1405/10/14 21:00"));
     let all = outage::list(app, Span { from: dey().start(), to: dey().end() }).await.unwrap();
@@ -579,6 +625,7 @@ on_both_engines!(
     what_changes_within_a_freeze_is_due_for_review,
     months_that_were_skipped_are_frozen,
     causes_count_unless_the_agreement_excludes_them,
+    an_excluded_cause_excuses_no_silence,
     a_month_is_judged_frozen_once_and_revised_beside_what_was_frozen,
     silence_and_strangers_have_no_month,
     accounts_that_felt_the_same_share_what_they_were_computed_from,

@@ -8,7 +8,7 @@ use domain::AccountId;
 use domain::agreement::availability::Window;
 use domain::agreement::maintenance::{Channel, LEAD_US, State};
 use domain::agreement::scope::{Paths, Scope};
-use domain::announcement::Refusal;
+use domain::announcement::{Audience, Refusal};
 use domain::calendar::span::Span;
 
 use crate::refusal;
@@ -17,8 +17,9 @@ use crate::world::World;
 
 /// A platform that tells things on its first page, in Bale and by mail.
 async fn world() -> World {
-    let social = Place { name: "bale".to_owned(), proves: Some(Channel::Social) };
-    let mail = Place { name: "mail".to_owned(), proves: None };
+    let place =
+        |name: &str, proves| Place { name: name.to_owned(), audience: Audience::Public, proves };
+    let (social, mail) = (place("bale", Some(Channel::Social)), place("mail", None));
     let places = vec![Place::first_page(), social, mail];
     World::with(Settings { places, ..Settings::default() }).await
 }

@@ -10,7 +10,7 @@ use domain::agreement::availability::Window;
 use domain::agreement::board::{Entry, Subject, Urgency};
 use domain::agreement::claim::Track;
 use domain::agreement::error_report::Finding;
-use domain::agreement::scope::{Paths, Scope};
+use domain::agreement::scope::{Group, Paths, Scope};
 use domain::agreement::ticket::Channel;
 use domain::agreement::violation::Clause;
 use domain::{AccountId, Timestamp};
@@ -154,6 +154,55 @@ async fn a_month_whose_evidence_runs_out_is_on_the_board() {
     assert_eq!(month().await.unwrap().urgency, Urgency::Soon);
     go_to(&world, "1405/10/14 21:00");
     assert_eq!(month().await, None);
+}
+
+/// C03. Goal: a frozen month that something touches later is on the board, with as many days as its
+/// evidence had since the first of it, and told when they are nearly over; once somebody has signed
+/// what changed it is not.
+#[tokio::test]
+async fn a_month_that_is_due_for_review_is_on_the_board() {
+    let world = World::new().await;
+    let app = &world.app;
+    let account = world.customer(0).await.0.account.id;
+    world.customer(0).await;
+    go_to(&world, "1405/10/05 12:00");
+    app::availability::freeze_due(app).await.unwrap();
+    let review = async || {
+        let all = board::show(app).await.unwrap();
+        all.into_iter().find(|entry| entry.subject == Subject::Review)
+    };
+    let late = async |hours, scope| {
+        let time = span("1405/09/10 10:00", hours);
+        let new = app::outage::NewOutage {
+            paths: Paths::ALL,
+            scope,
+            from: time.from,
+            to: Some(time.to),
+            cause: "power".to_owned(),
+            evidence: "log 7".to_owned(),
+            author: "Zahra".to_owned(),
+        };
+        app::outage::record(app, new).await.unwrap();
+    };
+    assert_eq!(review().await, None);
+    late("1405/09/10 11:00", Scope::everyone()).await;
+    let entry = review().await.unwrap();
+    assert_eq!((entry.id, entry.account, entry.urgency), (140_509, None, Urgency::Running));
+    assert_eq!(entry.since, at("1405/10/05 12:00"));
+    assert_eq!(entry.due, Some(at("1405/10/15 21:00")));
+    assert!(!alert::now(app).await.unwrap().contains_key("desk:review"));
+    // What comes later moves nothing of what waits already.
+    go_to(&world, "1405/10/14 12:00");
+    late("1405/09/10 12:00", Scope::new(vec![Group::Account(account)]).unwrap()).await;
+    let entry = review().await.unwrap();
+    assert_eq!((entry.due, entry.urgency), (Some(at("1405/10/15 21:00")), Urgency::Soon));
+    let told = alert::now(app).await.unwrap();
+    assert_eq!(told["desk:review"], "0 missed, 1 due soon, the first of them 140509");
+    go_to(&world, "1405/10/15 21:01");
+    assert_eq!(review().await.unwrap().urgency, Urgency::Missed);
+    let azar = domain::calendar::month::PersianMonth::parse("1405-09").unwrap();
+    app::availability::revise_touched(app, azar, "late logs", "Maryam").await.unwrap();
+    assert_eq!(review().await, None);
 }
 
 /// What is due at night has to be done in the evening (T020).

@@ -33,6 +33,7 @@ fn broken(scope: &str, from: Timestamp, to: Option<Timestamp>) -> NewOutage {
         to,
         cause: "the carrier".to_owned(),
         evidence: "its own notice".to_owned(),
+        author: "Zahra".to_owned(),
     }
 }
 
@@ -75,7 +76,7 @@ async fn who_calls_there_is_touched(world: &World) {
     calls(world, &later, "09121230004").await;
     assert_eq!((look().await, look().await), (1, 0));
     assert_eq!((all().await, of(&later).await), ((0, 2, 2, 0), 2));
-    outage::close(app, id, None).await.unwrap();
+    outage::close(app, id, None, "Zahra").await.unwrap();
     assert_eq!(look().await, 0);
     world.clock.advance_ms(HOUR_US / 1000);
     assert_eq!((look().await, all().await), (0, (0, 2, 2, 0)));

@@ -80,6 +80,7 @@ async fn what_is_told_at_the_desk_has_the_authoritys_time() {
         to: None,
         cause: "power".to_owned(),
         evidence: "monitor 3".to_owned(),
+        author: "Zahra".to_owned(),
     };
     let outage = outage::record(app, new).await.unwrap();
     let told = [
@@ -123,7 +124,7 @@ async fn what_verdicts_are_made_from_is_attested() {
     let valid_from = Day::parse("1405/10/06").unwrap();
     let hours = NewHours { valid_from, rest_days: rest, ordinary: all_day.clone(), off: all_day };
     opening_hours::add(app, CalendarKind::Support, &hours, "Sara").await.unwrap();
-    outage::join(app, Group::Cohort(1), account, now).await.unwrap();
+    outage::join(app, Group::Cohort(1), account, (now, "Zahra")).await.unwrap();
     let seen = Span::new(now, app.now()).unwrap();
     outage::saw_working(app, "m", Paths::ALL, &Scope::everyone(), seen).await.unwrap();
     promise::declare(app, seen, "a war", "Maryam").await.unwrap();
@@ -151,8 +152,8 @@ async fn what_verdicts_are_made_from_is_attested() {
     let account = other.customer(0).await.0.account.id;
     let from = other.app.now();
     other.clock.advance_ms(60_000);
-    outage::join(&other.app, Group::Cohort(1), account, from).await.unwrap();
-    outage::leave(&other.app, Group::Cohort(1), account, other.app.now()).await.unwrap();
+    outage::join(&other.app, Group::Cohort(1), account, (from, "Zahra")).await.unwrap();
+    outage::leave(&other.app, Group::Cohort(1), account, (other.app.now(), "Zahra")).await.unwrap();
     let until = other.app.now();
     for to in [until.plus_us(-30_000_000), until] {
         let seen = Span::new(from, to).unwrap();
@@ -178,10 +179,11 @@ async fn what_is_bent_is_found_by_its_entry() {
         to: None,
         cause: "power".to_owned(),
         evidence: "monitor 3".to_owned(),
+        author: "Zahra".to_owned(),
     };
     let outage = outage::record(app, new).await.unwrap();
     world.clock.advance_ms(5_000);
-    outage::close(app, outage, None).await.unwrap();
+    outage::close(app, outage, None, "Zahra").await.unwrap();
     violation::reverse(app, first, "Maryam", "it was none").await.unwrap();
     assert_eq!(wrong(&world, &[]).await, []);
     let verified = chain::verify(app, &[]).await.unwrap();

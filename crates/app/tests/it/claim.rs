@@ -11,7 +11,7 @@ use domain::agreement::cause::Cause;
 use domain::agreement::claim::{Decision, Member, Outcome, Refusal, Seat, State, Track};
 use domain::agreement::credit::State as Credit;
 use domain::agreement::error_report::Finding;
-use domain::agreement::scope::{Paths, Scope};
+use domain::agreement::scope::{Group, Paths, Scope};
 use domain::agreement::ticket::Channel;
 use domain::agreement::violation::Clause;
 use domain::billing::subscription::Plan;
@@ -346,15 +346,32 @@ async fn who_made_a_figure_does_not_decide_it(world: &World) {
         to: Some(from.plus_us(3_600_000_000)),
         cause: "power".to_owned(),
         evidence: "monitor 3".to_owned(),
+        author: "Zahra".to_owned(),
     };
-    let id = outage::record(app, new).await.unwrap();
+    let id = outage::record(app, new.clone()).await.unwrap();
     let shorter = Span { from, to: from.plus_us(1_800_000_000) };
     outage::correct(app, id, shorter, "the log of the switch", "t1").await.unwrap();
     outage::trace(app, id, Cause::Power, "the meter", "t2").await.unwrap();
+    // One that was moved to another day, and one of a group that somebody put the account into.
+    let other = NewOutage { author: "t5".to_owned(), ..new.clone() };
+    let moved = outage::record(app, other).await.unwrap();
+    let before = Span { from: at("1405/08/20 10:00"), to: at("1405/08/20 11:00") };
+    outage::correct(app, moved, before, "the wrong day", "t6").await.unwrap();
+    let (cohort, account) = (Group::Cohort(1), caller.account.id);
+    outage::join(app, cohort, account, (at("1405/08/30 10:00"), "t7")).await.unwrap();
+    let of_some = NewOutage {
+        scope: Scope::new(vec![cohort]).unwrap(),
+        to: None,
+        author: "t8".to_owned(),
+        ..new
+    };
+    let lasts = outage::record(app, of_some).await.unwrap();
+    outage::close(app, lasts, None, "t9").await.unwrap();
+    outage::reverse(app, lasts, "it was none", "t10").await.unwrap();
     let asked = Asked { track: Track::Availability, ..asked("1405/09/01 10:30") };
     let id = claim::file(app, &caller, &asked).await.unwrap();
     claim::complete(app, id, &[], "Sara").await.unwrap();
-    for who in ["t1", "t2"] {
+    for who in ["t1", "t2", "t5", "t6", "t7", "t8", "t9", "t10"] {
         let sits = committee(&format!("{who} t3 o1"));
         let tried = claim::assign(app, id, &sits, "Sara").await;
         assert_eq!(refusal(tried), ClaimRefusal::Rule(Refusal::Partial(who.to_owned())));

@@ -6,8 +6,9 @@ use app::credit::{self, Step};
 use app::{Caller, availability, board, compensation, invoice, subscription, violation};
 use domain::agreement::availability::Verdict;
 use domain::agreement::board::{Subject, Urgency};
-use domain::agreement::claim::{Outcome, Refusal, State as Claim};
+use domain::agreement::claim::{Decision, Outcome, Refusal, State as Claim};
 use domain::agreement::credit::State as Credit;
+use domain::agreement::scope::{Paths, Scope};
 use domain::agreement::violation::Clause;
 use domain::billing::subscription::State;
 use domain::{AccountId, Rials};
@@ -127,7 +128,9 @@ async fn a_statement_that_is_not_the_last_is_not_followed(world: &World) {
     availability::freeze_due(app).await.unwrap();
     let (azar, first) = (month("1405-09"), AccountId(0));
     let mut reads = world.db.read().await.unwrap();
-    let stale = store::month_statement::to_credit(&mut reads, azar, first, 9).await.unwrap();
+    let terms = store::month_statement::Terms { schedule: 1, is_late: false };
+    let of = (azar, terms);
+    let stale = store::month_statement::to_credit(&mut reads, of, first, 9).await.unwrap();
     drop(reads);
     assert_eq!(stale.len(), 1);
     let more = span("1405/09/12 00:00", "1405/09/12 06:00");
@@ -437,7 +440,198 @@ async fn what_was_settled_is_appealed_and_only_the_difference_is_owed(world: &Wo
     assert!(compensation::list(app).await.unwrap().len() == 1);
 }
 
+/// What the month pays back by itself: for which subscription, by which revision, how much.
+async fn automatic(world: &World, account: AccountId) -> Vec<(i64, u32, i64)> {
+    let all = credits(world, account).await;
+    let of = all.iter().filter_map(|one| {
+        let key = one.new.key;
+        Some((key.subscription, key.statement_revision()?, one.credit.amount().0))
+    });
+    of.collect()
+}
+
+/// Whose month of Azar is still to be looked at, as an hour finds it.
+async fn looked_at(world: &World, schedule: u32, is_late: bool) -> usize {
+    let of = (month("1405-09"), store::month_statement::Terms { schedule, is_late });
+    let mut reads = world.db.read().await.unwrap();
+    store::month_statement::to_credit(&mut reads, of, AccountId(0), 9).await.unwrap().len()
+}
+
+/// C29, I10, 1.5. Goal: what is unknown counts once the time for evidence is over, also for a
+/// second subscription that nothing was known of while another was paid back at once, and also
+/// where the month was a breach without it; and when what was unknown turns out to be down, nothing
+/// is less.
+async fn what_stays_unknown_counts_once_its_time_is_over(world: &World) {
+    let app = &world.app;
+    publish_now(app).await;
+    let account = world.customer(0).await.0.account.id;
+    let panel = subscribe(app, account, &plan("panel", 12, 12_000_000)).await;
+    let api = subscribe(app, account, &plan("api", 12, 24_000_000)).await;
+    let other = world.customer(0).await.0.account.id;
+    let alone = subscribe(app, other, &plan("api", 12, 12_000_000)).await;
+    go_to(world, "1405/09/04 00:00");
+    hour(app).await;
+    for account in [account, other] {
+        for one in invoice::list(app, account, None, 9).await.unwrap() {
+            let reference = format!("bank {}", one.id);
+            invoice::pay(app, one.id, (&reference, None), "Sara").await.unwrap();
+        }
+    }
+    go_to(world, "1405/10/03 23:00");
+    let away = span("1405/09/10 01:00", "1405/09/10 07:00");
+    seen(world, span("1405/09/01 00:00", "1405/09/12 00:00"), "panel", &[away]).await;
+    seen(world, span("1405/09/12 10:00", "1405/10/01 00:00"), "panel", &[]).await;
+    // Of the API nothing is known for ten hours.
+    let (paths, scope) = (Paths::parse("panel").unwrap(), Scope::everyone());
+    let night = span("1405/09/12 00:00", "1405/09/12 10:00");
+    app::outage::saw_working(app, "m", paths, &scope, night).await.unwrap();
+    go_to(world, "1405/10/04 00:00");
+    hour(app).await;
+    assert_eq!(automatic(world, account).await, [(panel, 0, 100_000)], "a tenth, for six hours");
+    assert_eq!(automatic(world, other).await, []);
+    assert_eq!(looked_at(world, 1, false).await, 1, "one waits for evidence");
+    go_to(world, "1405/10/15 00:00");
+    assert_eq!(hour(app).await[0], 3);
+    let late = [(panel, 0, 100_000), (panel, 1, 150_000), (api, 1, 500_000)];
+    assert_eq!(automatic(world, account).await, late, "a quarter, for sixteen");
+    assert_eq!(automatic(world, other).await, [(alone, 0, 250_000)]);
+    for one in credits(world, account).await {
+        credit::reckoned(app, &one).await.unwrap().unwrap();
+    }
+    let azar = month("1405-09");
+    let shown = availability::month(app, Some(account), azar).await.unwrap();
+    let reason = "the time for evidence is over, so what is unknown counts".to_owned();
+    assert_eq!(shown.written[1].signed, Some((reason, "avanak".to_owned())));
+    assert_eq!(shown.written[1].digest, shown.written[0].digest);
+    assert_eq!(hour(app).await[0], 0, "once");
+    assert_eq!(looked_at(world, 1, true).await, 0);
+
+    let known = span("1405/09/12 00:00", "1405/09/12 04:00");
+    seen(world, known, "api", &[known]).await;
+    for account in [account, other] {
+        availability::revise(app, Some(account), azar, "late logs", "Maryam").await.unwrap();
+    }
+    assert_eq!(hour(app).await[0], 0);
+    assert_eq!(automatic(world, account).await, late);
+    for account in [account, other] {
+        let all = credits(world, account).await;
+        assert!(all.iter().all(|one| one.credit.state() != Credit::Reversed), "{all:?}");
+    }
+}
+
+/// T142, A24. Goal: a schedule that raises a past month pays the difference to those whose month
+/// was credited before, once; what staff took back stays so.
+async fn a_schedule_that_raises_a_past_month_pays_the_difference(world: &World) {
+    let app = &world.app;
+    publish_now(app).await;
+    let account = world.customer(0).await.0.account.id;
+    let id = subscribe(app, account, &plan("all", 12, 12_000_000)).await;
+    let other = world.customer(0).await.0.account.id;
+    subscribe(app, other, &plan("all", 12, 12_000_000)).await;
+    a_breached_azar(world).await;
+    hour(app).await;
+    let wrong = credits(world, other).await.pop().unwrap();
+    credit::change(app, wrong.id, Step::Reverse, "Sara", "it was wrong").await.unwrap();
+    let more = crate::violation::SCHEDULE.replace("995800 1000", "995800 2000");
+    let draft = compensation::draft(app, &more, "Maryam").await.unwrap();
+    compensation::publish(app, draft, "Reza", month("1405-09")).await.unwrap();
+    assert_eq!(looked_at(world, 2, false).await, 2);
+    assert_eq!(hour(app).await[0], 1);
+    assert_eq!(automatic(world, account).await, [(id, 0, 100_000), (id, 1, 100_000)]);
+    let all = credits(world, account).await;
+    let by = |one: &credit::Kept| one.new.basis.as_ref().map(|basis| basis.schedule);
+    assert_eq!((by(&all[0]), by(&all[1])), (Some(1), Some(2)));
+    credit::reckoned(app, &all[1]).await.unwrap().unwrap();
+    let shown = availability::month(app, Some(account), month("1405-09")).await.unwrap();
+    let reason = shown.written[1].signed.as_ref().map(|(reason, _)| reason.as_str());
+    assert_eq!(reason, Some("schedule 2 pays more"));
+    assert_eq!(credits(world, other).await.len(), 1);
+    assert_eq!(hour(app).await[0], 0);
+    assert_eq!(looked_at(world, 2, false).await, 0);
+}
+
+/// Goal: a breached month that pays nothing is reckoned once, and not each hour.
+async fn what_comes_to_nothing_is_reckoned_once(world: &World) {
+    let app = &world.app;
+    publish_now(app).await;
+    let account = world.customer(0).await.0.account.id;
+    subscribe(app, account, &plan("all", 12, 0)).await;
+    go_to(world, "1405/09/04 00:00");
+    hour(app).await;
+    go_to(world, "1405/10/03 23:00");
+    let down = span("1405/09/10 00:00", "1405/09/10 04:00");
+    seen(world, span("1405/09/01 00:00", "1405/10/01 00:00"), "api", &[down]).await;
+    go_to(world, "1405/10/04 00:00");
+    availability::freeze_due(app).await.unwrap();
+    assert_eq!(looked_at(world, 1, false).await, 1);
+    hour(app).await;
+    assert_eq!(looked_at(world, 1, false).await, 0);
+    assert_eq!(credits(world, account).await, []);
+}
+
+/// T157, decision 9. Goal: an appeal that is paid in another way than the first decision pays what
+/// its customer has not had as a discount, and of the total no more than that is taken.
+async fn an_appeal_in_another_way_pays_the_difference(world: &World) {
+    let app = &world.app;
+    crate::money::capped(app).await;
+    let (caller, _) = world.customer(0).await;
+    let account = caller.account.id;
+    subscribe(app, account, &plan("all", 1, PRICE)).await;
+    a_breached_azar(world).await;
+    let otherwise = async |id, rials| {
+        claim::appeal(app, account, id, "It was an hour.").await.unwrap();
+        claim::assign(app, id, &committee("t3 t4 o2"), "Sara").await.unwrap();
+        let decided = decision(Outcome::Accepted, &["t3", "t4", "o2"].map(|name| (name, true)));
+        let method = Some("bank transfer".to_owned());
+        let decided = Decision { amount: Some(Rials(rials)), method, ..decided };
+        claim::decide(app, id, decided, "Sara").await
+    };
+    let to_pay = async |id| {
+        let shown = claim::find(app, None, id).await.unwrap().unwrap();
+        claim::to_pay(app, &shown.kept).await.unwrap()
+    };
+    // Still coming: it is taken back when the customer is told, and all is paid in the other way.
+    let coming = told(world, &caller, 1_000).await;
+    assert_eq!(to_pay(coming).await, None, "a discount pays itself");
+    claim::settle(app, coming, "as a discount", "Sara").await.unwrap();
+    otherwise(coming, 700).await.unwrap();
+    claim::announce(app, coming, "Sara").await.unwrap();
+    assert_eq!(credits(world, account).await[0].credit.state(), Credit::Reversed);
+    assert_eq!(to_pay(coming).await, Some(Rials(700)));
+    claim::settle(app, coming, "bank 7", "Sara").await.unwrap();
+    assert_eq!(to_pay(coming).await, None);
+
+    // 15 % of the price are 185 185; the month pays 123 457 by itself.
+    let id = told(world, &caller, 60_000).await;
+    claim::settle(app, id, "as a discount", "Sara").await.unwrap();
+    hour(app).await;
+    let given = credits(world, account).await;
+    assert_eq!((given[1].credit.state(), given[1].credit.given()), (Credit::Closed, Rials(60_000)));
+    let more = refusal(otherwise(id, 61_029).await);
+    assert_eq!(more, ClaimRefusal::MoreThanLeft(Rials(61_028)));
+    let decided = decision(Outcome::Accepted, &["t3", "t4", "o2"].map(|name| (name, true)));
+    let method = Some("bank transfer".to_owned());
+    let decided = Decision { amount: Some(Rials(61_000)), method, ..decided };
+    claim::decide(app, id, decided, "Sara").await.unwrap();
+    assert_eq!(to_pay(id).await, Some(Rials(1_000)));
+    claim::announce(app, id, "Sara").await.unwrap();
+    assert_eq!(to_pay(id).await, Some(Rials(1_000)), "60 000 were a discount");
+    let left = async || {
+        let next = assigned(app, &caller, "t1 t2 o1").await;
+        refusal(grant(app, next, "t1 t2 o1", Outcome::Accepted, 99_999).await)
+    };
+    assert_eq!(left().await, ClaimRefusal::MoreThanLeft(Rials(28)));
+    claim::settle(app, id, "bank 8", "Sara").await.unwrap();
+    assert_eq!(left().await, ClaimRefusal::MoreThanLeft(Rials(28)), "both count once");
+    let after = credits(world, account).await;
+    assert_eq!(after[1].credit.given(), Rials(60_000), "what was given stays given");
+}
+
 on_both_engines!(
+    what_stays_unknown_counts_once_its_time_is_over,
+    a_schedule_that_raises_a_past_month_pays_the_difference,
+    what_comes_to_nothing_is_reckoned_once,
+    an_appeal_in_another_way_pays_the_difference,
     what_breaches_together_is_paid_together,
     more_downtime_takes_nothing_from_the_other,
     a_statement_that_is_not_the_last_is_not_followed,

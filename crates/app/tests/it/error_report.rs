@@ -316,11 +316,12 @@ async fn what_was_an_outage_names_it() {
             to: Some(app.now()),
             cause: "power".to_owned(),
             evidence: "monitor 3".to_owned(),
+            author: "Zahra".to_owned(),
         };
         outage::record(app, new).await.unwrap()
     };
     let (own, wrong) = (outage(mine).await, outage(Scope::everyone()).await);
-    outage::reverse(app, wrong, "it was none").await.unwrap();
+    outage::reverse(app, wrong, "it was none", "Zahra").await.unwrap();
     let theirs = report(app, other.account.id).await;
     let tell = async |id, outage| {
         error_report::found(app, id, "Sara", Finding::Outage(outage), "You were cut off.").await

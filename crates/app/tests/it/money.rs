@@ -433,7 +433,7 @@ async fn a_revision_is_followed_by_opposite_entries(world: &World) {
     let proposed = [(Credit::Proposed, TENTH), (Credit::Proposed, 308_642 - TENTH)];
     assert_eq!(amounts().await, proposed);
     for outage in outage::list(app, span("1405/09/01 00:00", "1405/10/01 00:00")).await.unwrap() {
-        outage::reverse(app, outage.id, "the monitor was wrong").await.unwrap();
+        outage::reverse(app, outage.id, "the monitor was wrong", "Zahra").await.unwrap();
     }
     assert_eq!(revise("a wrong monitor").await, [0, 0, 0, 0]);
     assert_eq!(amounts().await, [(Credit::Waived, TENTH), (Credit::Waived, 308_642 - TENTH)]);

@@ -281,6 +281,7 @@ async fn a_crowd(world: &World, count: usize) {
             to: Some(at(minutes.end)),
             cause: "power".to_owned(),
             evidence: "log 7".to_owned(),
+            author: "Zahra".to_owned(),
         };
         outage::record(&world.app, new).await.unwrap();
     }

@@ -1,6 +1,8 @@
 //! Who executes the agreement and who oversees it (C03): signed months, deputies, and experts who
 //! leave.
 
+use app::Settings;
+use app::announcement::{self, Place};
 use app::availability;
 use app::error_report::{self, ErrorReportRefusal, Reported};
 use app::post::{self, PostRefusal};
@@ -19,10 +21,11 @@ use domain::agreement::scope::{Paths, Scope};
 use domain::agreement::staff::{Refusal, Role};
 use domain::agreement::support_call::Step;
 use domain::agreement::ticket::{Channel, Step as Said};
+use domain::announcement::Audience;
 
 use crate::chain::bend;
 use crate::claim::{committee, file};
-use crate::engines::on_both_engines;
+use crate::engines::{on_both_engines, postgres, remove};
 use crate::refusal;
 use crate::violation::{at, go_to, month, span};
 use crate::world::World;
@@ -45,6 +48,7 @@ async fn freeze_azar(world: &World) -> i64 {
         to: Some(at("1405/09/10 11:00")),
         cause: "power".to_owned(),
         evidence: "log 7".to_owned(),
+        author: "Zahra".to_owned(),
     };
     let id = outage::record(app, new).await.unwrap();
     go_to(world, "1405/10/04 09:00");
@@ -82,7 +86,7 @@ async fn a_month_is_signed_by_its_manager(world: &World) {
     assert_eq!(sign(Whose::All, "Reza").await.unwrap(), 2);
     assert_eq!(signature::waiting(app).await.unwrap(), []);
 
-    outage::reverse(app, drill, "a drill").await.unwrap();
+    outage::reverse(app, drill, "a drill", "Zahra").await.unwrap();
     availability::revise(app, Some(account), azar, "a drill", "Maryam").await.unwrap();
     assert_eq!(signature::waiting(app).await.unwrap(), [(azar, 1)]);
     assert_eq!(signed(Some(account)).await.signature, None, "a new revision is unsigned");
@@ -372,6 +376,99 @@ async fn who_is_of_staff_and_a_customer_never_has_both_rights(world: &World) {
     "Sara".clone_into(&mut members[2].name);
     let partial = claim::ClaimRefusal::Rule(rules::Refusal::Partial("Sara".to_owned()));
     assert_eq!(refusal(claim::assign(app, id, &members, "Ali").await), partial);
+}
+
+/// The channels of a node, of which this one is the manager's.
+fn with_channels(managers: &str) -> Settings {
+    let place = |name: &str| {
+        let audience = if name == managers { Audience::Manager } else { Audience::Public };
+        Place { name: name.to_owned(), audience, proves: None }
+    };
+    let places = vec![Place::first_page(), place("bale"), place("boss")];
+    Settings { places, ..Settings::default() }
+}
+
+/// C03. Goal: what comes near its end and what is missed is told in the manager's channel, once and
+/// in one message, whichever of two nodes looks, and again until it is confirmed; what is for
+/// everybody is never told there, nor is what is for him told anywhere else.
+async fn the_manager_is_told_in_a_channel_of_his(url: &str) {
+    let world = World::at(url, with_channels("boss")).await;
+    let other = World::at(url, with_channels("boss")).await;
+    let app = &world.app;
+    let account = world.customer(0).await.0.account.id;
+    let (subject, text) = ("s".to_owned(), "t".to_owned());
+    let asked = Asked { channel: Channel::Form, subject, text, about: None, context: Vec::new() };
+    for _ in 0..2 {
+        ticket::open(app, account, Who::Customer(account), &asked).await.unwrap();
+    }
+    ticket::assign(app, 1, "x", "Sara").await.unwrap();
+    for world in [&world, &other] {
+        go_to(world, "1405/09/01 23:30");
+    }
+    let (one, two) = tokio::join!(oversight::look(app), oversight::look(&other.app));
+    assert_eq!(one.unwrap().len() + two.unwrap().len(), 2);
+    oversight::look(&other.app).await.unwrap();
+    let told = announcement::list(app, None, 9).await.unwrap();
+    let lines = told.iter().flat_map(|(one, _)| one.new.text.body.lines()).collect::<Vec<_>>();
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    assert!(lines.iter().any(|line| line.contains("تیکت ۱") && line.ends_with("نزد Sara")));
+    for (one, ways) in &told {
+        let ways: Vec<&str> = ways.iter().map(|way| way.channel.as_str()).collect();
+        assert_eq!((one.new.audience, &ways[..]), (Audience::Manager, &["boss"][..]));
+        assert!(announcement::find_for(app, account, one.id).await.unwrap().is_none());
+        let seen = announcement::view(app, account, one.id).await;
+        assert_eq!(refusal(seen), announcement::AnnouncementRefusal::NoSuchAnnouncement);
+    }
+    assert_eq!(announcement::standing(app).await.unwrap(), []);
+    assert_eq!(announcement::newest(app, 9).await.unwrap(), []);
+    assert_eq!(announcement::list_for(app, account, None, 9).await.unwrap(), []);
+
+    let until = app.now().plus_ms(3_600_000);
+    announcement::announce(app, ("news", "text"), until, "Reza").await.unwrap();
+    assert_eq!(announcement::newest(app, 9).await.unwrap().len(), 1);
+    // As nodes are whose channels were given to others meanwhile: nothing is told to those.
+    let swapped = World::at(url, with_channels("bale")).await;
+    go_to(&swapped, "1405/09/01 23:30");
+    let due = async |world: &World, place| announcement::due(&world.app, place).await.unwrap();
+    let news = due(&world, "bale").await.unwrap();
+    assert_eq!(news.announcement.new.text.title, "news");
+    announcement::failed(app, &news, &announcement::Untold::because("away")).await.unwrap();
+    let job = due(&other, "boss").await.unwrap();
+    assert_eq!(due(&world, "boss").await, None, "one node tells it");
+    announcement::failed(app, &job, &announcement::Untold::because("away")).await.unwrap();
+    for world in [&world, &other, &swapped] {
+        world.clock.advance_ms(60_000);
+    }
+    let again = due(&world, "boss").await.unwrap();
+    assert_eq!((again.announcement.id, again.delivery.tries), (job.announcement.id, 2));
+    announcement::delivered(app, &again, "boss/7").await.unwrap();
+    assert_eq!(due(&swapped, "bale").await, None);
+    world.clock.advance_ms(600_000);
+    assert_eq!(due(&world, "bale").await, None, "it is the manager's by now, and stays untold");
+    let ways = announcement::list(app, None, 9).await.unwrap().into_iter().flat_map(|one| one.1);
+    let proofs: Vec<_> = ways.filter(|way| way.delivered_at.is_some()).collect();
+    assert_eq!(proofs.len(), 1);
+    assert_eq!(proofs[0].reference.as_deref(), Some("boss/7"));
+    assert!(proofs[0].content_hash.is_some());
+    assert!(app::chain::verify(app, &[]).await.unwrap().wrong.is_empty());
+    for world in [swapped, other, world] {
+        world.books_are_away();
+        world.db.clone().close().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_manager_is_told_in_a_channel_on_sqlite() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite:{}", folder.path().join("a.db").display());
+    the_manager_is_told_in_a_channel_of_his(&url).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_manager_is_told_in_a_channel_on_postgres() {
+    let Some((server, url)) = postgres().await else { return };
+    the_manager_is_told_in_a_channel_of_his(&url).await;
+    remove(&server, &url).await;
 }
 
 on_both_engines!(

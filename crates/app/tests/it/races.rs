@@ -6,7 +6,7 @@ use std::time::Duration;
 use app::claim::ClaimRefusal;
 use app::error_report::{self, ErrorReportRefusal, OPEN_MAX, Reported};
 use app::ticket::{self, Asked, NewFile, TicketRefusal, Who};
-use app::{App, Error};
+use app::{App, Error, Settings, availability};
 use app::{credit, invoice};
 use domain::AccountId;
 use domain::agreement::attachment::ACCOUNT_BYTES_MAX;
@@ -16,7 +16,7 @@ use domain::agreement::ticket::Channel;
 use domain::billing::subscription::{Plan, State as Stands};
 use store::Queries as _;
 
-use crate::engines::on_postgres;
+use crate::engines::{on_postgres, postgres, remove};
 use crate::money;
 use crate::violation::go_to;
 use crate::world::{PATIENCE, World};
@@ -219,6 +219,45 @@ async fn a_lost_race_that_looks_like_a_refusal_is_run_again(world: &World) {
         }
     }
     panic!("it never lost");
+}
+
+/// T061. Goal: a month whose freeze waits for another one that writes for longer than anybody waits
+/// is written down all the same, once that one is done.
+async fn a_freeze_that_waits_for_its_turn_gets_it(url: &str) {
+    let world = World::at(url, Settings::default()).await;
+    let other = store::Db::open(url, store::Options::default()).await.unwrap();
+    world.customer(0).await;
+    go_to(&world, "1405/10/04 00:00");
+    let mut theirs = other.begin().await.unwrap();
+    let hold = async {
+        for _ in 0..14 {
+            // On PostgreSQL all wait for the end of the chain; on SQLite they wait to begin.
+            let sql = "UPDATE chain_head SET n = n WHERE id = 1";
+            theirs.execute(sql, &[]).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+        theirs.commit().await.unwrap();
+    };
+    let azar = crate::violation::month("1405-09");
+    let (frozen, ()) = tokio::join!(availability::freeze(&world.app, azar), hold);
+    assert_eq!(frozen.unwrap().written, 2);
+    other.close().await;
+    world.books_are_away();
+    world.db.clone().close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_freeze_that_waits_for_its_turn_gets_it_on_sqlite() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite:{}", folder.path().join("a.db").display());
+    a_freeze_that_waits_for_its_turn_gets_it(&url).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_freeze_that_waits_for_its_turn_gets_it_on_postgres() {
+    let Some((server, url)) = postgres().await else { return };
+    a_freeze_that_waits_for_its_turn_gets_it(&url).await;
+    remove(&server, &url).await;
 }
 
 /// Waits until some transaction waits for another one.

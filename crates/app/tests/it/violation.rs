@@ -54,6 +54,7 @@ pub async fn seen(world: &World, time: Span, paths: &str, down: &[Span]) {
             to: Some(span.to),
             cause: "power".to_owned(),
             evidence: "monitor 3".to_owned(),
+            author: "Zahra".to_owned(),
         };
         outage::record(&world.app, new).await.unwrap();
     }
@@ -198,7 +199,7 @@ async fn a_missed_month_is_entered_with_its_statement(world: &World) {
     assert_eq!(listed().await.len(), 4);
 
     let outages = outage::list(app, down).await.unwrap();
-    outage::reverse(app, outages[0].id, "the monitor was wrong").await.unwrap();
+    outage::reverse(app, outages[0].id, "the monitor was wrong", "Zahra").await.unwrap();
     let revised =
         availability::revise(app, Some(account), month("1405-10"), "wrong monitor", "Maryam");
     assert_eq!(revised.await.unwrap().verdict, Some(Verdict::Met));

@@ -31,6 +31,9 @@ pub enum Subject {
     Claim,
     /// A frozen month that nothing decides but evidence: then its low figures stand.
     Evidence,
+    /// A frozen month that something touched since: somebody has to look at it, and to sign what
+    /// changes. It has as many days as its evidence had.
+    Review,
     /// The notice of a maintenance (N4).
     Notice,
     /// A violation that is disputed; nobody has said by when.
@@ -78,7 +81,7 @@ pub struct Entry {
 
 impl Subject {
     /// Every one.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Ticket,
         Self::Triage,
         Self::Fix,
@@ -87,6 +90,7 @@ impl Subject {
         Self::Caller,
         Self::Claim,
         Self::Evidence,
+        Self::Review,
         Self::Notice,
         Self::Dispute,
         Self::Payout,
@@ -103,6 +107,7 @@ impl Subject {
             Self::Caller => "caller",
             Self::Claim => "claim",
             Self::Evidence => "evidence",
+            Self::Review => "review",
             Self::Notice => "notice",
             Self::Dispute => "dispute",
             Self::Payout => "payout",

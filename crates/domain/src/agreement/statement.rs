@@ -21,7 +21,7 @@ pub const REASON_MAX: usize = 2000;
 /// Which figure decides what a month pays back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Figure {
-    /// What is unknown counts as up: even so it is a breach.
+    /// What is unknown counts as up, as long as evidence may come: even so it is a breach.
     High,
     /// The time for evidence has passed, so what is unknown counts as down.
     Low,
@@ -76,9 +76,18 @@ pub fn evidence_until(
     parameters: &Parameters,
     business: &Timetable,
 ) -> Option<Timestamp> {
-    let frozen_at = frozen_at(month, parameters);
+    evidence_days_after(frozen_at(month, parameters), parameters, business)
+}
+
+/// When the days are over that evidence of a month has, counted from a moment. A frozen month that
+/// something touches later has as many to be looked at. `None` when there are no such days.
+pub fn evidence_days_after(
+    at: Timestamp,
+    parameters: &Parameters,
+    business: &Timetable,
+) -> Option<Timestamp> {
     let (days, count) = (parameters.evidence_days(), parameters.day_count());
-    business.due(frozen_at, |business| business.days_after(Day::of(frozen_at), days, count))
+    business.due(at, |business| business.days_after(Day::of(at), days, count))
 }
 
 /// The verdict that stands: when the time for evidence has passed, what is unknown counts against
@@ -255,14 +264,15 @@ impl Inputs {
         all
     }
 
-    /// The figure that decides a breach; `None` when it is none, or not yet.
+    /// The figure that says how much a breach comes to; `None` when it is none, or not yet. Once
+    /// the time for evidence has passed the low figure stands, also where the high one is a breach:
+    /// what was unknown and turns out to be down makes nothing of it less (I10).
     pub fn breach(&self, in_time: bool) -> Option<Figure> {
-        let judged = self.judge();
-        let figures = judged.figures?;
-        match figures.verdict(self.parameters.terms()) {
-            Verdict::Breached => Some(Figure::High),
-            Verdict::Undetermined if !in_time => Some(Figure::Low),
-            Verdict::Undetermined | Verdict::Met => None,
+        let Judged { totals, figures, .. } = self.judge();
+        match figures?.verdict(self.parameters.terms()) {
+            Verdict::Breached if in_time || totals.unknown_us == 0 => Some(Figure::High),
+            Verdict::Breached | Verdict::Undetermined if !in_time => Some(Figure::Low),
+            _ => None,
         }
     }
 
@@ -583,7 +593,7 @@ mod tests {
         let by_api = narrowed(api, time);
         assert_eq!(
             (by_api.breach(true), by_api.breach(false)),
-            (Some(Figure::High), Some(Figure::High))
+            (Some(Figure::High), Some(Figure::Low))
         );
         let high = by_api.measured(Figure::High).unwrap();
         assert_eq!((high.down_us, high.excess_us), (4 * 3_600_000_000, 3_513_600_000));

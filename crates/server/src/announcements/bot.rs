@@ -105,7 +105,7 @@ fn refused(told: &Value, status: u16) -> Untold {
 mod tests {
     use app::announcement::{Announcement, Delivery};
     use domain::Timestamp;
-    use domain::announcement::Text;
+    use domain::announcement::{Audience, Text};
     use serde_json::json;
 
     use super::*;
@@ -117,6 +117,7 @@ mod tests {
         let new = app::announcement::NewAnnouncement {
             text,
             author,
+            audience: Audience::Public,
             maintenance: None,
             made_at: at,
             until: at,

@@ -36,6 +36,7 @@ impl Hook {
             "id": id,
             "object": "announcement",
             "announcement": announcement.id,
+            "audience": new.audience.word(),
             "title": new.text.title,
             "text": new.text.body,
             "maintenance": new.maintenance.map(|(id, _)| id),

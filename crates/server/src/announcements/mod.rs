@@ -14,10 +14,11 @@ use anyhow::Result;
 use app::App;
 use app::announcement::{Job, Place, Untold};
 use domain::agreement::maintenance::Channel as Proves;
+use domain::announcement::Audience;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
-use crate::config::{Channel, ChannelKind, Config};
+use crate::config::{Channel, ChannelAudience, ChannelKind, Config};
 use crate::outbound::Outbound;
 
 /// How often it is looked for what is to be told.
@@ -33,8 +34,13 @@ const ANSWER_BYTES_MAX: usize = 256 * 1024;
 pub fn places(config: &Config) -> Vec<Place> {
     let first = config.announcements.first_page.then(Place::first_page);
     let channel = |channel: &Channel| {
-        let name = channel.name.clone();
-        Place { name, proves: channel.kind.is_social().then_some(Proves::Social) }
+        let (audience, is_public) = match channel.audience {
+            ChannelAudience::Public => (Audience::Public, true),
+            ChannelAudience::Manager => (Audience::Manager, false),
+        };
+        // What the manager alone reads is no notice (A19).
+        let proves = (is_public && channel.kind.is_social()).then_some(Proves::Social);
+        Place { name: channel.name.clone(), audience, proves }
     };
     first.into_iter().chain(config.channel.iter().map(channel)).collect()
 }

@@ -6,7 +6,7 @@ use anyhow::{Result, anyhow};
 use app::announcement::{Announcement, AnnouncementRefusal, Delivery};
 use clap::Subcommand;
 use domain::AccountId;
-use domain::announcement::{Refusal, TITLE_MAX, WHOLE_MAX};
+use domain::announcement::{Audience, Refusal, TITLE_MAX, WHOLE_MAX};
 use domain::calendar::jalali::gregorian_date_time;
 use serde_json::{Value, json};
 
@@ -19,7 +19,7 @@ const LISTED: u32 = 100;
 /// What can be done with announcements. A server that runs tells them.
 #[derive(Debug, Subcommand)]
 pub enum Announcements {
-    /// Tell something on the first page, in the feed and in every channel.
+    /// Tell something on the first page, in the feed and in every channel of the public.
     Tell {
         /// One line.
         #[arg(long)]
@@ -64,7 +64,7 @@ pub enum Announcements {
         #[arg(long, default_value_t = 0)]
         after: i64,
     },
-    /// Show the newest, and how each got where.
+    /// Show the newest, what the manager alone was told, too, and how each got where.
     List {
         /// Before this number.
         #[arg(long)]
@@ -123,7 +123,8 @@ fn list(listed: &[(Announcement, Vec<Delivery>)], as_json: bool) -> Result<()> {
     for (one, ways) in listed {
         let (at, title) = (gregorian_date_time(one.new.made_at), &one.new.text.title);
         let withdrawn = if one.withdrawn_at.is_some() { "  taken back" } else { "" };
-        say(&format!("{}  {at}  {title}{withdrawn}", one.id))?;
+        let whom = if one.new.audience == Audience::Manager { "  for the manager" } else { "" };
+        say(&format!("{}  {at}  {title}{whom}{withdrawn}", one.id))?;
         for way in ways {
             say(&format!("    {}", way_of(way)))?;
         }
@@ -162,7 +163,8 @@ fn announcement(one: &Announcement, ways: &[Delivery]) -> Value {
         .collect();
     let new = &one.new;
     json!({ "announcement": one.id, "title": new.text.title, "text": new.text.body,
-            "by": new.author, "maintenance": new.maintenance.map(|(id, _)| id),
+            "by": new.author, "audience": new.audience.word(),
+            "maintenance": new.maintenance.map(|(id, _)| id),
             "at": gregorian_date_time(new.made_at), "until": gregorian_date_time(new.until),
             "withdrawn_at": one.withdrawn_at.map(gregorian_date_time), "ways": ways })
 }

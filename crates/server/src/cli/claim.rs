@@ -239,6 +239,8 @@ fn line(shown: &Shown) -> String {
 /// A claim as one JSON object, with all that its committee has before it (T153).
 async fn show(app: &App, shown: &Shown) -> Result<()> {
     let mut told = as_json(shown);
+    let to_pay = app::claim::to_pay(app, &shown.kept).await.map_err(open::failed)?;
+    told["to_pay_rials"] = json!(to_pay.map(|amount| amount.0));
     grounds::add(&mut told, &app::claim::grounds(app, shown).await.map_err(open::failed)?);
     say(&told.to_string())
 }

@@ -36,6 +36,9 @@ pub enum Outage {
         /// What proves it.
         #[arg(long)]
         evidence: String,
+        /// Who says so.
+        #[arg(long)]
+        author: String,
     },
     /// End one that lasts.
     Close {
@@ -44,6 +47,9 @@ pub enum Outage {
         /// When it ended; without it, now.
         #[arg(long, value_name = "MOMENT")]
         to: Option<String>,
+        /// Who says so.
+        #[arg(long)]
+        author: String,
     },
     /// Correct the time of one. What it said before stays to be seen, and measurement changes it no
     /// more.
@@ -87,6 +93,9 @@ pub enum Outage {
         /// Why it is wrong.
         #[arg(long)]
         because: String,
+        /// Who says so.
+        #[arg(long)]
+        author: String,
     },
     /// Note that a source saw paths work. Without such notes nothing is known to be up.
     Worked {
@@ -112,6 +121,9 @@ pub enum Outage {
         /// From when on; without it, now.
         #[arg(long, value_name = "MOMENT")]
         from: Option<String>,
+        /// Who says so.
+        #[arg(long)]
+        author: String,
     },
     /// Take an account out of a group.
     Leave {
@@ -123,6 +135,9 @@ pub enum Outage {
         /// When it left; without it, now.
         #[arg(long, value_name = "MOMENT")]
         to: Option<String>,
+        /// Who says so.
+        #[arg(long)]
+        author: String,
     },
     /// Show the outages of a month.
     List {
@@ -140,7 +155,7 @@ pub async fn run(config: &Config, command: Outage) -> Result<ExitCode> {
     let app = open::app(config).await?;
     let or_now = |text: Option<&str>| text.map_or(Ok(app.now()), moment);
     match command {
-        Outage::Record { from, to, reach, cause, evidence } => {
+        Outage::Record { from, to, reach, cause, evidence, author } => {
             let (paths, scope) = reach.read()?;
             let new = NewOutage {
                 paths,
@@ -149,14 +164,15 @@ pub async fn run(config: &Config, command: Outage) -> Result<ExitCode> {
                 to: to.as_deref().map(moment).transpose()?,
                 cause,
                 evidence,
+                author,
             };
             let id = app::outage::record(&app, new).await.map_err(refused)?;
             say(&format!("outage {id}"))?;
             found(&app).await?;
         }
-        Outage::Close { id, to } => {
+        Outage::Close { id, to, author } => {
             let to = to.as_deref().map(moment).transpose()?;
-            app::outage::close(&app, id, to).await.map_err(refused)?;
+            app::outage::close(&app, id, to, &author).await.map_err(refused)?;
             say(&format!("outage {id} is over"))?;
             found(&app).await?;
         }
@@ -173,8 +189,8 @@ pub async fn run(config: &Config, command: Outage) -> Result<ExitCode> {
             traced.map_err(refused)?;
             say(&format!("outage {id} came from {}", to.word()))?;
         }
-        Outage::Reverse { id, because } => {
-            app::outage::reverse(&app, id, &because).await.map_err(refused)?;
+        Outage::Reverse { id, because, author } => {
+            app::outage::reverse(&app, id, &because, &author).await.map_err(refused)?;
             say(&format!("outage {id} is reversed"))?;
         }
         Outage::Worked { source, from, to, reach } => {
@@ -185,15 +201,17 @@ pub async fn run(config: &Config, command: Outage) -> Result<ExitCode> {
             noted.map_err(refused)?;
             say("noted")?;
         }
-        Outage::Join { group: name, account, from } => {
+        Outage::Join { group: name, account, from, author } => {
             let (group, from) = (group(&name)?, or_now(from.as_deref())?);
-            let joined = app::outage::join(&app, group, AccountId(account), from).await;
+            let of = (from, author.as_str());
+            let joined = app::outage::join(&app, group, AccountId(account), of).await;
             joined.map_err(refused)?;
             say(&format!("account {account} is in {group}"))?;
         }
-        Outage::Leave { group: name, account, to } => {
+        Outage::Leave { group: name, account, to, author } => {
             let (group, to) = (group(&name)?, or_now(to.as_deref())?);
-            let left = app::outage::leave(&app, group, AccountId(account), to).await;
+            let of = (to, author.as_str());
+            let left = app::outage::leave(&app, group, AccountId(account), of).await;
             left.map_err(refused)?;
             say(&format!("account {account} has left {group}"))?;
         }

@@ -370,8 +370,9 @@ fn node_config(config: &Config, advertised: Told, trunks: Vec<Trunk>) -> Result<
         shards: config.sip.shards(),
         trunks,
         host: address::host(advertised.first),
-        host_v6: advertised.v6.map(address::host),
         sip_port: config.sip.listen.port(),
+        v6: (config.sip.listen_v6.0.zip(advertised.v6))
+            .map(|(listen, told)| (address::host(told), listen.port())),
         ring_timeout_ms: config.calls.ring_timeout_ms,
         machine_detection: config.detection.engine()?,
         ladder_keep_ms: ladder_keep_ms(config.calls.ladder_days),

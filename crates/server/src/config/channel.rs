@@ -24,6 +24,10 @@ section! {
         name: String = String::new(),
         /// `telegram`, `bale`, `eitaa`, `email` or `webhook`.
         kind: ChannelKind = ChannelKind::Bale,
+        /// Whom it reaches: the `public`, or the `manager` who oversees the agreement: he is told
+        /// there of each deadline that is near or missed, and of each violation that is entered.
+        /// What is for the one is never told to the other.
+        audience: ChannelAudience = ChannelAudience::Public,
         /// Where it is spoken to, when not at the usual address of its kind; of a webhook, the
         /// address that is posted to; of e-mail, the server as `HOST:PORT`.
         address: String = String::new(),
@@ -78,6 +82,16 @@ impl ChannelKind {
             Self::Email | Self::Webhook => None,
         }
     }
+}
+
+/// Whom a channel reaches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ChannelAudience {
+    /// Everybody.
+    Public,
+    /// Who oversees the agreement.
+    Manager,
 }
 
 /// How mail is encrypted on its way to its server.

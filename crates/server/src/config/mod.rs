@@ -72,7 +72,7 @@ mod support;
 mod trunk;
 
 pub use addresses::{ListenV6, PublicAddress, Side};
-pub use channel::{Announcements, Channel, ChannelKind, MailSecurity};
+pub use channel::{Announcements, Channel, ChannelAudience, ChannelKind, MailSecurity};
 pub use codes::Codes;
 pub use database::Database;
 pub use identity::Identity;

@@ -152,7 +152,7 @@ fn a_month_is_shown_frozen_and_revised() {
     done(&platform, &[&worked[..], &["1404/08/01"]].concat());
     let record = |from: &'static str, to: &'static str| {
         let span = ["outage", "record", "--from", from, "--to", to];
-        [&span[..], &["--cause", "power", "--evidence", "log 7"]].concat()
+        [&span[..], &["--cause", "power", "--evidence", "log 7", "--author", "R"]].concat()
     };
     let outage = record("1404/07/05 10:00", "1404/07/05 11:00");
     assert_eq!(done(&platform, &outage), "outage 1\n");
@@ -196,7 +196,7 @@ fn a_month_is_shown_frozen_and_revised() {
     done(&platform, &[&trace[..], &["power"]].concat());
     let listed = done(&platform, &[&["outage", "list"][..], &month].concat());
     assert!(listed.contains("power  [power]"), "{listed}");
-    done(&platform, &["outage", "reverse", "1", "--because", "a drill"]);
+    done(&platform, &["outage", "reverse", "1", "--because", "a drill", "--author", "Reza"]);
     let revise = ["availability", "revise", "--reason", "a drill", "--signer", "Maryam"];
     let revised = done(&platform, &[&revise[..], &month].concat());
     assert_eq!(revised, "revision 1: met\n");

@@ -266,6 +266,47 @@ fn a_network_that_is_down_is_told_later() {
     assert!(refused(&platform, &["announcement", "withdraw", "1", "--by", "R"]).contains("before"));
 }
 
+/// C03. Goal: what the manager is told goes to his channel and to no other, once, whatever was
+/// killed meanwhile, and with what his channel called it; what everybody is told never goes there.
+#[test]
+fn the_manager_is_told_in_a_channel_of_his() {
+    let ok = r#"200 OK|{"ok":true,"result":{"message_id":42}}"#;
+    let (public, public_got) = network(Box::leak(Box::new([ok])));
+    let (managers, managers_got) = network(Box::leak(Box::new(["502 x|bad gateway", ok])));
+    let channel = |name: &str, address: SocketAddr, audience: &str| {
+        format!(
+            "[[channel]]\nname = '{name}'\nkind = 'bale'\naddress = 'http://{address}'\n\
+             token = 't'\nchat = '@{name}'\naudience = '{audience}'\n"
+        )
+    };
+    let channels = channel("news", public, "public") + &channel("oversight", managers, "manager");
+    let options = Options { config: config(&channels), ..Options::default() };
+    let mut platform = Platform::start(options);
+    let entry = ["violation", "record", "--clause", "callback", "--reference", "callback:7"];
+    let when = ["--from", "1405/01/01 10:00", "--to", "1405/01/01 11:00", "--by", "Reza"];
+    done(&platform, &[&entry[..], &when, &["--evidence", "the queue's log"]].concat());
+    platform.kill();
+    platform.restart();
+    let told = way(&platform, "oversight", is_told);
+    assert_eq!((&told["reference"], &told["tries"]), (&"@oversight/42".into(), &2.into()));
+    for _ in 0..2 {
+        let (_, body) = managers_got.recv_timeout(PATIENCE).unwrap();
+        assert!(body.starts_with("chat_id=%40oversight&text="), "{body}");
+    }
+    platform.kill();
+    platform.restart();
+    done(&platform, &tell("خبر", &in_a_month()));
+    way(&platform, "news", is_told);
+    let (_, body) = public_got.recv_timeout(PATIENCE).unwrap();
+    assert!(body.starts_with("chat_id=%40news"), "{body}");
+    let listed = platform.cli(&["announcement", "list", "--json"]);
+    let of = |one: &Value| (one["audience"].clone(), one["ways"].as_array().unwrap().len());
+    let all: Vec<_> = listed["announcements"].as_array().unwrap().iter().map(of).collect();
+    assert_eq!(all, [("public".into(), 2), ("manager".into(), 1)], "{listed}");
+    assert_eq!(public_got.try_iter().count() + managers_got.try_iter().count(), 0);
+    assert!(!platform.get("/").contains("توافق‌نامه"), "it stands on no page");
+}
+
 /// Goal: mail goes over TLS to a server that an authority of ours vouches for, and to no other.
 #[test]
 fn mail_is_for_a_server_that_somebody_vouches_for() {

@@ -247,7 +247,8 @@ fn a_probe_outlives_its_collector() {
     assert_eq!(told["holding"], serde_json::json!([]), "a few seconds are no alert: {told}");
     assert!(burning.status.success());
     let id = outage["outage"].to_string();
-    let word = ["outage", "reverse", &id, "--because", "the test pulled the plug"];
+    let because = ["--because", "the test pulled the plug", "--author", "Reza"];
+    let word = [&["outage", "reverse", &id][..], &because].concat();
     assert!(platform.run(&word).status.success());
     probe.kill();
 }

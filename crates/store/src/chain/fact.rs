@@ -311,7 +311,7 @@ const ROWS: &[(&str, &str)] = &[
     (
         "announcement",
         "SELECT id, title, body, author, maintenance_id, version, made_at_us, until_us,
-                withdrawn_at_us
+                withdrawn_at_us, audience
          FROM announcement WHERE id = $1",
     ),
     (

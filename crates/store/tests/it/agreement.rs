@@ -158,7 +158,8 @@ both_engines! {
             revisions: Vec::new(),
             causes: Vec::new(),
         };
-        let id = write(&world.db, async |tx| outage::insert(tx, &lasting).await.unwrap()).await;
+        let insert = async |tx: &mut Tx| outage::insert(tx, &lasting, "Zahra").await.unwrap();
+        let id = write(&world.db, insert).await;
         let found = async |time: Span| {
             let mut reads = world.db.read().await.unwrap();
             outage::within(&mut reads, time, 10).await.unwrap()
@@ -166,11 +167,11 @@ both_engines! {
         assert_eq!(found(span(9, 10)).await, []);
         assert_eq!(found(span(900, 901)).await, [Outage { id, ..lasting.clone() }]);
         write(&world.db, async |tx| {
-            assert!(!outage::close(tx, id, minute(10), minute(39)).await.unwrap());
-            assert!(outage::close(tx, id, minute(20), minute(39)).await.unwrap());
-            assert!(!outage::close(tx, id, minute(30), minute(39)).await.unwrap());
-            assert!(outage::reverse(tx, id, minute(40), "a test").await.unwrap());
-            assert!(!outage::reverse(tx, id, minute(41), "again").await.unwrap());
+            assert!(!outage::close(tx, id, minute(10), (minute(39), "Zahra")).await.unwrap());
+            assert!(outage::close(tx, id, minute(20), (minute(39), "Zahra")).await.unwrap());
+            assert!(!outage::close(tx, id, minute(30), (minute(39), "Zahra")).await.unwrap());
+            assert!(outage::reverse(tx, id, minute(40), ("a test", "Zahra")).await.unwrap());
+            assert!(!outage::reverse(tx, id, minute(41), ("again", "Zahra")).await.unwrap());
         })
         .await;
         assert_eq!(found(span(20, 30)).await, []);
@@ -209,16 +210,16 @@ both_engines! {
         let account = world.account(0).await;
         let group = Group::Cohort(3);
         write(&world.db, async |tx| {
-            assert!(outage::join(tx, group, account, minute(1)).await.unwrap());
-            assert!(!outage::join(tx, group, account, minute(2)).await.unwrap());
-            assert!(!outage::leave(tx, group, account, minute(1)).await.unwrap());
-            assert!(outage::leave(tx, group, account, minute(5)).await.unwrap());
-            assert!(!outage::join(tx, group, account, minute(4)).await.unwrap());
-            assert!(outage::join(tx, group, account, minute(5)).await.unwrap());
+            assert!(outage::join(tx, (group, account), minute(1), "Zahra").await.unwrap());
+            assert!(!outage::join(tx, (group, account), minute(2), "Zahra").await.unwrap());
+            assert!(!outage::leave(tx, (group, account), minute(1), "Zahra").await.unwrap());
+            assert!(outage::leave(tx, (group, account), minute(5), "Zahra").await.unwrap());
+            assert!(!outage::join(tx, (group, account), minute(4), "Zahra").await.unwrap());
+            assert!(outage::join(tx, (group, account), minute(5), "Zahra").await.unwrap());
         })
         .await;
         let mut tx = world.db.begin().await.unwrap();
-        let stranger = outage::join(&mut tx, group, AccountId(99), minute(1)).await;
+        let stranger = outage::join(&mut tx, (group, AccountId(99)), minute(1), "Zahra").await;
         assert!(matches!(stranger, Err(Error::Conflict(_))));
         drop(tx);
         let mut reads = world.db.read().await.unwrap();

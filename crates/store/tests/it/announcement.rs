@@ -2,7 +2,7 @@
 
 use domain::Timestamp;
 use domain::agreement::maintenance::Channel;
-use domain::announcement::Text;
+use domain::announcement::{Audience, Text};
 use store::announcement::{self, NewAnnouncement};
 use store::{Db, Tx};
 
@@ -20,6 +20,7 @@ fn news(n: u32) -> NewAnnouncement {
     NewAnnouncement {
         text: Text::new(&format!("خبر {n}"), "متن").unwrap(),
         author: "Reza".to_owned(),
+        audience: Audience::Public,
         maintenance: None,
         made_at: NOW,
         until: NOW.plus_us(100),
@@ -29,7 +30,8 @@ fn news(n: u32) -> NewAnnouncement {
 /// All that this process tells in a place from now on, and for 10 µs nobody else does.
 async fn take(db: &Db, place: &str, now: Timestamp) -> Vec<(i64, u32)> {
     let until = now.plus_us(10);
-    let next = async |tx: &mut Tx| announcement::take_due(tx, place, now, until).await;
+    let next =
+        async |tx: &mut Tx| announcement::take_due(tx, (place, Audience::Public), now, until).await;
     let mut taken = Vec::new();
     while let Some((one, way)) = write(db, next).await {
         taken.push((one.id, way.tries));
@@ -101,9 +103,9 @@ both_engines! {
         let standing = announcement::standing(&mut reads, NOW.plus_us(99), 9).await.unwrap();
         assert_eq!(standing.iter().map(|one| one.id).collect::<Vec<_>>(), [first]);
         assert_eq!(announcement::standing(&mut reads, NOW.plus_us(100), 9).await.unwrap(), []);
-        let all = announcement::list(&mut reads, None, 1).await.unwrap();
+        let all = announcement::list(&mut reads, None, None, 1).await.unwrap();
         assert_eq!((all[0].id, all[0].withdrawn_at), (second, Some(NOW)));
-        let rest = announcement::list(&mut reads, Some(second), 9).await.unwrap();
+        let rest = announcement::list(&mut reads, None, Some(second), 9).await.unwrap();
         assert_eq!((rest.len(), &rest[0].new), (1, &news(0)));
     }
 

@@ -78,6 +78,8 @@ fn shipped_migrations_are_pinned() {
         ("V76__ledger_by_time.sql", 0xa45a_a1c4_214d_4d0f),
         ("V79__duties.sql", 0xf886_aab2_e1a3_96b4),
         ("V80__touched.sql", 0xc2cd_4d53_499c_5a1a),
+        ("V81__due_and_told.sql", 0x57c0_25b5_8644_097f),
+        ("V82__reckoned.sql", 0x8e00_22cd_8473_0987),
         ("V83__lost_at.sql", 0x1417_1a27_45c4_cc7f),
     ];
     let folder = crate_folder().join("migrations");

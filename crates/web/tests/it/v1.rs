@@ -451,6 +451,7 @@ async fn an_account_reads_its_own_months() {
         to: Some(minute.to),
         cause: "disk".to_owned(),
         evidence: "log".to_owned(),
+        author: "Zahra".to_owned(),
     };
     app::outage::record(&world.app, outage).await.unwrap();
     let month = get(&router, &token, "/v1/availability?month=1405-09").await.json();

@@ -3,6 +3,7 @@
 use app::Settings;
 use app::announcement::Place;
 use domain::agreement::maintenance::Channel;
+use domain::announcement::Audience;
 use serde_json::{Value, json};
 
 use crate::client::{router, v1};
@@ -12,8 +13,9 @@ use crate::world::World;
 /// mail server said, and that it was shown something is noted for it alone.
 #[tokio::test]
 async fn what_everybody_is_told_is_read_page_by_page() {
-    let social = Place { name: "bale".to_owned(), proves: Some(Channel::Social) };
-    let mail = Place { name: "mail".to_owned(), proves: None };
+    let place =
+        |name: &str, proves| Place { name: name.to_owned(), audience: Audience::Public, proves };
+    let (social, mail) = (place("bale", Some(Channel::Social)), place("mail", None));
     let places = vec![Place::first_page(), social, mail];
     let world = World::with(Settings { places, ..Settings::default() }).await;
     let (_, token) = world.customer(0).await;

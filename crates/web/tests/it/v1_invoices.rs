@@ -88,6 +88,7 @@ async fn a_breached_month_is_read_on_the_invoice() {
         to: Some(whole.to),
         cause: "power".to_owned(),
         evidence: "log 7".to_owned(),
+        author: "Zahra".to_owned(),
     };
     app::outage::record(app, outage).await.unwrap();
     hour(&world).await;

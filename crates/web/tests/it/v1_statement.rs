@@ -45,7 +45,15 @@ pub fn go_to(world: &World, text: &str) {
 async fn outage(world: &World, paths: &str, scope: &str, time: Span) -> i64 {
     let (paths, scope) = (Paths::parse(paths).unwrap(), Scope::parse(scope).unwrap());
     let (cause, evidence) = ("power".to_owned(), "log 7".to_owned());
-    let new = NewOutage { paths, scope, from: time.from, to: Some(time.to), cause, evidence };
+    let new = NewOutage {
+        paths,
+        scope,
+        from: time.from,
+        to: Some(time.to),
+        cause,
+        evidence,
+        author: "Zahra".to_owned(),
+    };
     outage::record(&world.app, new).await.unwrap()
 }
 
@@ -110,7 +118,7 @@ async fn a_month(world: &World, account: AccountId) {
     let app = &world.app;
     outage::correct(app, own.await, shorter, "the log says so", "Maryam").await.unwrap();
     let none = outage(world, "all", "everyone", span("1405/10/15 10:00", "1405/10/15 20:00"));
-    outage::reverse(app, none.await, "a drill").await.unwrap();
+    outage::reverse(app, none.await, "a drill", "Zahra").await.unwrap();
     for (from, to) in [
         ("1405/10/01 00:00", "1405/10/10 10:00"),
         ("1405/10/10 10:10", "1405/10/25 03:00"),
@@ -564,7 +572,7 @@ async fn evidence_tells_each_what_concerns_it() {
         let id = outage(&world, "api", scope, span(from, to)).await;
         let shorter = span(from, "1405/10/12 08:30");
         outage::correct(&world.app, id, shorter, "Zahra says so", "Maryam").await.unwrap();
-        outage::reverse(&world.app, id, "Zahra was wrong").await.unwrap();
+        outage::reverse(&world.app, id, "Zahra was wrong", "Zahra").await.unwrap();
     }
     interval::keep_requests(&world.app, "a", true).await.unwrap();
 

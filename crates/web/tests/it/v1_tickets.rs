@@ -253,6 +253,7 @@ async fn fill(world: &World) {
             to: Some(now),
             cause: "x".repeat(4000),
             evidence: "x".repeat(4000),
+            author: "Zahra".to_owned(),
         };
         if app::outage::record(&world.app, outage).await.is_err() {
             return;

@@ -90,17 +90,21 @@ impl Minutes {
         }
     }
 
-    /// What it pays back, and whether only when no evidence came in time.
-    pub fn pays(self) -> Option<(i64, bool)> {
-        let (missed, late) = match self.verdict() {
-            Verdict::Met => return None,
-            Verdict::Breached => (self.down, false),
-            Verdict::Undetermined => (self.down + self.unknown, true),
-        };
+    /// What it pays back at once, and in all once no evidence came in time: nothing is known to be
+    /// more than was down, and then what is unknown counts as well.
+    pub fn pays(self) -> (i64, i64) {
         let base = self.down + self.unknown + self.up;
-        let quarter = (base - missed) * 100 < base * 99;
         let price = self.price();
-        Some((if quarter { up(price, 4) } else { up(price, 10) }, late))
+        let of = |missed: i64| {
+            let quarter = (base - missed) * 100 < base * 99;
+            if quarter { up(price, 4) } else { up(price, 10) }
+        };
+        let (soon, late) = (of(self.down), of(self.down + self.unknown));
+        match self.verdict() {
+            Verdict::Met => (0, 0),
+            Verdict::Breached => (soon, late),
+            Verdict::Undetermined => (0, late),
+        }
     }
 
     /// What the month costs: each minute at the price of the plan that it had.

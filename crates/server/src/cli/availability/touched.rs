@@ -15,17 +15,19 @@ pub(super) async fn show(app: &App, text: Option<&str>, after: i64, json: bool) 
     let Some(text) = text else {
         let all = app::availability::touched_months(app).await.map_err(open::failed)?;
         if json {
-            let months = all
-                .iter()
-                .map(|(month, count)| json!({ "month": month.to_string(), "statements": count }));
+            let months = all.iter().map(|one| {
+                json!({ "month": one.month.to_string(), "statements": one.accounts,
+                        "since": gregorian_date_time(one.since) })
+            });
             return say(&json!({ "months": months.collect::<Vec<_>>() }).to_string());
         }
         if all.is_empty() {
             return say("nothing is due for review");
         }
-        return all
-            .iter()
-            .try_for_each(|(month, count)| say(&format!("{month}  {count} are due for review")));
+        return all.iter().try_for_each(|one| {
+            let (month, count, since) = (one.month, one.accounts, gregorian_date_time(one.since));
+            say(&format!("{month}  {count} are due for review, the first since {since}"))
+        });
     };
     let page = app::availability::touched(app, month(text)?, AccountId(after), PAGE_MAX).await;
     let page = page.map_err(open::failed)?;
