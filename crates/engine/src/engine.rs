@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use incoming::Incoming;
-use sip::{Endpoint, LegId, RequestId};
+use sip::{Endpoint, LastWord, LegId, RequestId};
 
 use crate::call::{Call, Plan, PortSound, Wires};
 use crate::counters::Counters;
@@ -410,7 +410,7 @@ impl Engine {
             self.abandoning.insert(call);
         } else {
             self.wires.counters.abandons_refused += 1;
-            self.wires.events.push(Event::Abandoned { call, confirmed: false });
+            self.wires.events.push(Event::Abandoned { call, word: LastWord::Silent });
         }
     }
 
@@ -505,10 +505,10 @@ impl Engine {
                     round_trip_us: u64::try_from(round_trip).unwrap_or(u64::MAX),
                 });
             }
-            sip::Event::AbandonDone { token, confirmed } => {
+            sip::Event::AbandonDone { token, word } => {
                 let call = CallKey(token);
                 if self.abandoning.remove(&call) {
-                    self.wires.events.push(Event::Abandoned { call, confirmed });
+                    self.wires.events.push(Event::Abandoned { call, word });
                 }
             }
         }

@@ -8,7 +8,7 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use media::{Codec, EncodedClip};
-pub use sip::{Credentials, DialogSnapshot, Hop, Transmit, Transport};
+pub use sip::{Credentials, DialogSnapshot, Hop, LastWord, Transmit, Transport};
 
 pub use crate::clip::Clip;
 
@@ -526,9 +526,8 @@ pub enum Event {
     Abandoned {
         /// Which call.
         call: CallKey,
-        /// The peer said that it is over, or that it knows nothing of it. Otherwise it never
-        /// replied or refused, or there was no room or address to try: the call may be up.
-        confirmed: bool,
+        /// What the peer said of it. Where there was no room or address to try, nothing.
+        word: LastWord,
     },
     /// A phone registered, refreshed its registration, or lost its latest contact while an
     /// earlier one is still there: this is where it is called from now on.

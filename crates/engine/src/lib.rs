@@ -26,8 +26,9 @@ mod script;
 pub use engine::{Engine, Live};
 pub use io::{
     AbandonedCall, Binding, CallKey, CallSpec, Caller, Clip, Command, Credentials, DialogSnapshot,
-    EngineConfig, Event, Hop, Input, Outputs, PhoneCredential, Recorded, RtcpTransmit, RtpTransmit,
-    Srtp, Target, Transmit, Transport, TrunkCheck, TrunkRegistration, TrunkSource, record_of,
+    EngineConfig, Event, Hop, Input, LastWord, Outputs, PhoneCredential, Recorded, RtcpTransmit,
+    RtpTransmit, Srtp, Target, Transmit, Transport, TrunkCheck, TrunkRegistration, TrunkSource,
+    record_of,
 };
 pub use keys::{KeySet, Keys};
 pub use ladder::{Ladder, Recovered, Rung, Turn};

@@ -23,7 +23,7 @@ impl Node {
                 }
                 Event::Answered { call, .. } => self.show(now, call, Status::Answered),
                 Event::Ended { call, outcome } => self.on_ended(now, shard, call, &outcome),
-                Event::Abandoned { call, confirmed } => self.on_abandoned(now, call, confirmed),
+                Event::Abandoned { call, word } => self.on_abandoned(now, call, word),
                 Event::FirstAudio { .. }
                 | Event::Progress { .. }
                 | Event::Incoming { .. }

@@ -1,11 +1,12 @@
 //! The calls that this node has in hand: from the lease to the durable settlement.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use app::dialing::{Asker, EndedCall, OpenAttempt, PhoneContact, ReadyJob};
 use domain::quick_send::zone_of;
 use domain::{AccountId, AttemptId, Callee, Destination, Rials, TariffId, Timestamp, Zone};
-use engine::{CallKey, Clip, DialogSnapshot, Hop, Target};
+use engine::{CallKey, Clip, DialogSnapshot, Hop, LastWord, Target};
 
 use crate::moment::Moment;
 
@@ -96,14 +97,50 @@ pub(crate) struct Abandoned {
     pub(crate) dialog: Option<Arc<DialogSnapshot>>,
     /// How it is settled.
     pub(crate) ended: Box<EndedCall>,
-    /// Whether the far end can say that all of it is over: what is on record names it.
+    /// Whether who says that it knows of no such call is believed: what is on record names it, and
+    /// there is nothing else of it.
     pub(crate) certain: bool,
-    /// Of how many servers that may have it none has.
-    pub(crate) not_at: usize,
+    /// Whether it is to have a second leg, which no record names.
+    pub(crate) two_legs: bool,
+    /// Where it is being ended: at this server of its trunk, or where its dialog or phone is.
+    pub(crate) asked: Option<Hop>,
+    /// Who said that they know of no such call.
+    pub(crate) not_at: BTreeSet<Option<Hop>>,
+    /// Who said nothing of it the last time that all were asked.
+    pub(crate) silent: BTreeSet<Option<Hop>>,
     /// When it cannot be up any more, by the steady clock.
     pub(crate) over_at: Timestamp,
     /// When it is looked at next.
     pub(crate) look_at: Timestamp,
+}
+
+impl Abandoned {
+    /// One of which nobody was asked yet.
+    pub(crate) fn new(
+        dialog: Option<Arc<DialogSnapshot>>,
+        ended: Box<EndedCall>,
+        (certain, two_legs): (bool, bool),
+        over_at: Timestamp,
+    ) -> Self {
+        let (not_at, silent) = (BTreeSet::new(), BTreeSet::new());
+        let (asked, look_at) = (None, over_at);
+        Self { dialog, ended, certain, two_legs, asked, not_at, silent, over_at, look_at }
+    }
+
+    /// Whether all of it is over, as far as its far end says. A second leg is rung once the first
+    /// has answered.
+    pub(crate) fn is_over(&self, word: LastWord) -> bool {
+        match word {
+            LastWord::Unanswered => true,
+            LastWord::HungUp => self.certain || !self.two_legs,
+            LastWord::Unknown | LastWord::Silent => false,
+        }
+    }
+
+    /// Whether this one is still to be asked before all are asked again.
+    pub(crate) fn is_to_ask(&self, whom: Option<Hop>) -> bool {
+        !self.not_at.contains(&whom) && !self.silent.contains(&whom)
+    }
 }
 
 impl Second {

@@ -22,8 +22,9 @@ use app::Failure;
 use app::dialing::{EndedCall, Ladder, NodeStamp, OpenAttempt, Orphan, PhoneContact};
 use domain::dialer::disposition::{NODE_LOST, PROCESS_LOST};
 use domain::{Callee, Destination, Disposition, Status, Timestamp};
-use engine::{CallKey, Command, DialogSnapshot, Recovered, Target};
+use engine::{CallKey, Command, DialogSnapshot, Hop, LastWord, Recovered, Target};
 
+use crate::config::Trunk;
 use crate::live::{Abandoned, Call, Stage, Terms, key};
 use crate::moment::Moment;
 use crate::node::{Node, Return};
@@ -52,8 +53,8 @@ pub(crate) enum Remedy {
         dialog: Option<Arc<DialogSnapshot>>,
         /// How it is settled.
         ended: Box<EndedCall>,
-        /// What the far end says of it is the truth. It knows nothing of a call that was placed
-        /// under names which are not on record, nor of a second leg.
+        /// A far end that knows of no such call is believed. It knows nothing of one that was
+        /// placed under names which are not on record, nor of a second leg.
         certain: bool,
         /// It may have been answered.
         answered: bool,
@@ -176,9 +177,9 @@ impl Node {
                     }
                     self.app.live().set(open.attempt.quick_send, shown);
                     self.stats.recovered += 1;
-                    let over_at = now.steady.plus_ms(self.up_ms(&open, answered));
-                    let (not_at, look_at) = (0, over_at);
-                    let left = Abandoned { dialog, ended, certain, not_at, over_at, look_at };
+                    let over_at = self.over_at(&open, answered, now);
+                    let two_legs = open.second.is_some();
+                    let left = Abandoned::new(dialog, ended, (certain, two_legs), over_at);
                     self.abandon(now, &open, shard, left);
                 }
             }
@@ -215,6 +216,14 @@ impl Node {
     /// Whether a call of a node whose lease ended then may be up still.
     fn may_be_up(&self, open: &OpenAttempt, lease_until: Timestamp, now: Moment) -> bool {
         now.wall < lease_until.plus_ms(self.up_ms(open, true))
+    }
+
+    /// When a call cannot be up any more that an earlier process left behind, by the steady clock:
+    /// counted from the first start after that, so that no start after it puts it off.
+    fn over_at(&self, open: &OpenAttempt, answered: bool, now: Moment) -> Timestamp {
+        let up_us = self.up_ms(open, answered).saturating_mul(1_000);
+        let since_us = open.lost_at.map_or(0, |lost_at| now.wall.us_since(lost_at));
+        now.steady.plus_us(up_us.saturating_sub(since_us).clamp(0, up_us))
     }
 
     /// How long a call may be up that nobody of ours has in hand, milliseconds: two people may talk
@@ -276,48 +285,46 @@ impl Node {
     ) {
         let Some(call) = self.calls.get(&key) else { return };
         let Stage::Abandoned(left) = &call.stage else { return };
-        let target = match (&call.destination, contact) {
-            (Destination::Number(number), _) => {
-                let trunk = spec::trunk(&self.config, &call.trunk);
-                trunk.and_then(|trunk| {
-                    let servers = Marks::all(trunk, key);
-                    let server = servers.get(left.not_at).or(servers.last())?;
-                    Some(spec::trunk_target(trunk, *server, number))
-                })
-            }
-            (Destination::Extension(_), Some(contact)) => spec::phone_target(contact),
+        let dialog = left.dialog.clone();
+        let trunk = spec::trunk(&self.config, &call.trunk);
+        let asked = whom(trunk, call, left).into_iter().find(|one| left.is_to_ask(*one));
+        let target = match (&dialog, &call.destination) {
             // What is sent within a dialog goes where the dialog says.
-            (Destination::Extension(_), None) => left.dialog.as_deref().map(dialog_target),
+            (Some(dialog), _) => Some(dialog_target(dialog)),
+            (None, Destination::Number(number)) => trunk
+                .zip(asked.flatten())
+                .map(|(trunk, server)| spec::trunk_target(trunk, server, number)),
+            (None, Destination::Extension(_)) => contact.and_then(spec::phone_target),
         };
         let Some(target) = target else { return self.look_again(now, key) };
-        let dialog = left.dialog.clone();
         let abandoned = spec::abandoned_call(&self.config, call, target, dialog);
         self.commands.push((call.shard, Command::Abandon(Box::new(abandoned))));
+        if let Some(Stage::Abandoned(left)) = self.calls.get_mut(&key).map(|call| &mut call.stage) {
+            left.asked = asked.flatten();
+        }
     }
 
-    /// The engine has ended an abandoned call on the wire, as its far end confirmed, or has not.
-    pub(crate) fn on_abandoned(&mut self, now: Moment, key: CallKey, confirmed: bool) {
+    /// The engine has tried to end an abandoned call on the wire, of which its far end said this.
+    pub(crate) fn on_abandoned(&mut self, now: Moment, key: CallKey, word: LastWord) {
         let Some(call) = self.calls.get_mut(&key) else { return };
-        let Stage::Abandoned(left) = &mut call.stage else { return };
         let trunk = spec::trunk(&self.config, &call.trunk);
-        if trunk.is_some_and(|trunk| trunk.sandbox) {
-            // It reached nobody, and what answered it was a part of the process that died.
+        let Stage::Abandoned(left) = &mut call.stage else { return };
+        // The sandbox carrier reached nobody, and was a part of the process that died.
+        if trunk.is_some_and(|trunk| trunk.sandbox) || left.is_over(word) {
             return self.end_abandoned(now, key);
         }
-        if !confirmed {
-            return self.look_again(now, key);
-        }
-        if !left.certain {
-            return;
-        }
-        // It was cancelled at one server of its trunk, and another one may have got it.
-        left.not_at += 1;
-        let of_trunk = matches!(call.destination, Destination::Number(_)) && left.dialog.is_none();
-        let trunk = trunk.filter(|_| of_trunk);
-        let servers = trunk.map_or(1, |trunk| Marks::all(trunk, key).len());
-        if left.not_at < servers {
+        let asked = left.asked;
+        let list = if word == LastWord::Unknown { &mut left.not_at } else { &mut left.silent };
+        list.insert(asked);
+        let Stage::Abandoned(left) = &call.stage else { return };
+        let servers = whom(trunk, call, left);
+        let (more, certain) = (servers.iter().any(|one| left.is_to_ask(*one)), left.certain);
+        if more {
+            // Another server of its trunk may have got it, and is not to wait for a dead one.
             self.try_to_end(now, key);
-        } else {
+        } else if servers.is_empty() || servers.iter().any(|one| !left.not_at.contains(one)) {
+            self.look_again(now, key);
+        } else if certain {
             self.end_abandoned(now, key);
         }
     }
@@ -327,6 +334,7 @@ impl Node {
         let Some(call) = self.calls.get_mut(&key) else { return };
         let Stage::Abandoned(left) = &mut call.stage else { return };
         self.abandoned.remove(&(left.look_at, key));
+        left.silent.clear();
         left.look_at = left.over_at.min(now.steady.plus_ms(END_AGAIN_MS));
         self.abandoned.insert((left.look_at, key));
     }
@@ -354,12 +362,23 @@ impl Node {
     fn end_abandoned(&mut self, now: Moment, key: CallKey) {
         let Some(call) = self.calls.get(&key) else { return };
         let Stage::Abandoned(left) = &call.stage else { return };
-        let unsettled = Unsettled::new(key, call.shard, (*left.ended).clone());
+        let ended = EndedCall { ended_at: now.wall, ..(*left.ended).clone() };
+        let unsettled = Unsettled::new(key, call.shard, ended);
         let unsettled = unsettled.resting(self.rests_until(now));
         self.abandoned.remove(&(left.look_at, key));
         self.calls.remove(&key);
         self.settlements.push(unsettled);
     }
+}
+
+/// Who may have a call that a killed process left behind. Each server of a trunk may, as none is on
+/// record; who has answered is named by the dialog.
+fn whom(trunk: Option<&Trunk>, call: &Call, left: &Abandoned) -> Vec<Option<Hop>> {
+    if left.dialog.is_some() || matches!(call.destination, Destination::Extension(_)) {
+        return vec![None];
+    }
+    let servers = trunk.map(|trunk| Marks::all(trunk, key(call.attempt)));
+    servers.unwrap_or_default().into_iter().map(Some).collect()
 }
 
 /// The far end of a dialog.

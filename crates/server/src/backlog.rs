@@ -201,7 +201,7 @@ mod tests {
             Event::Dialling { call },
             Event::Ringing { call },
             Event::FirstAudio { call },
-            Event::Abandoned { call, confirmed: true },
+            Event::Abandoned { call, word: engine::LastWord::HungUp },
         ]
     }
 

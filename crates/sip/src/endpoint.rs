@@ -32,7 +32,7 @@ pub use command::{
     Abandoned, Full, Invite, LegId, OutOfDialog, Reason, Reply, RequestId, ServerRequest, Stage,
 };
 pub use counters::Counters;
-pub use event::{Event, Failure, Outputs, Party, Transmit};
+pub use event::{Event, Failure, LastWord, Outputs, Party, Transmit};
 pub use trace::{Sign, Signal, Timer, Trace, TracedMethod};
 
 use clients::Clients;
@@ -320,8 +320,8 @@ impl Endpoint {
     }
 
     /// Ends a call that a former life of this program began. Answered with
-    /// [`Event::AbandonDone`], at the latest after about 64 s, which says whether the peer
-    /// confirmed it; no other event comes of it.
+    /// [`Event::AbandonDone`], at the latest after about 64 s, with what the peer said of it;
+    /// no other event comes of it.
     ///
     /// # Errors
     /// [`Full`] as for [`Endpoint::invite`].

@@ -22,9 +22,9 @@ mod transport;
 pub use dialog::DialogSnapshot;
 pub use digest::Credentials;
 pub use endpoint::{
-    Abandoned, Config, Counters, Endpoint, Event, Extensions, Failure, Full, Invite, LegId, Live,
-    OutOfDialog, Outputs, Party, Reason, Reply, RequestId, ServerRequest, Sign, Signal, Stage,
-    Timer, Trace, TracedMethod, Transmit,
+    Abandoned, Config, Counters, Endpoint, Event, Extensions, Failure, Full, Invite, LastWord,
+    LegId, Live, OutOfDialog, Outputs, Party, Reason, Reply, RequestId, ServerRequest, Sign,
+    Signal, Stage, Timer, Trace, TracedMethod, Transmit,
 };
 pub use limits::{Limits, MAX_INVITES, Rates};
 pub use message::{

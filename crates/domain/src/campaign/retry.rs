@@ -20,9 +20,9 @@ pub struct RetryPolicy {
 pub const TRIES_MAX: u32 = 10;
 /// The longest pause between two tries, minutes: a week.
 pub const DELAY_MINUTES_MAX: u32 = 7 * 24 * 60;
-/// The shortest pause after a call that was lost with its process, milliseconds. It could not be
-/// hung up if it was answered at that moment, and the far end keeps it until it notices: for 32 s
-/// without an ACK (RFC 3261 §13.3.1.4), longer without sound.
+/// The shortest pause after a call that was lost with its process, milliseconds. By then the far
+/// end has said that it is over, or it cannot be up any more (decision 0126); the pause is for who
+/// was rung or spoken to and cut off, so that he is not rung again at once.
 const LOST_PAUSE_MS: i64 = 120_000;
 /// How often a recipient is called again although a trunk or we failed.
 const FAILURES_MAX: u32 = 3;

@@ -95,7 +95,7 @@ async fn a_campaign_is_called_to_its_end_and_survives_a_kill() {
     world.pass_ms(50_000).await;
     assert!(world.called().is_empty(), "what was dialled is not dialled again");
     for call in world.abandoned.clone() {
-        world.tell(engine::Event::Abandoned { call, confirmed: true });
+        world.tell(engine::Event::Abandoned { call, word: engine::LastWord::Unknown });
     }
     world.pass_ms(60_000).await;
     let progress = progress(&world, &customer, id).await;

@@ -2,7 +2,7 @@
 
 use domain::dialer::disposition::NO_TRUNK;
 use domain::{Disposition, QuickSendId};
-use engine::{Cause, Event, Outcome, Standing};
+use engine::{Cause, Event, LastWord, Outcome, Standing};
 use node::{Caps, NodeConfig, Trunk};
 use store::quick_send::State;
 
@@ -230,7 +230,7 @@ async fn a_kill_between_two_trunks_calls_nobody_twice() {
     world.pass_s(60).await;
     assert_eq!(world.called_at(), [""; 0]);
     assert_eq!(world.abandoned_at.len(), 1);
-    world.tell(Event::Abandoned { call: world.abandoned[0], confirmed: true });
+    world.tell(Event::Abandoned { call: world.abandoned[0], word: LastWord::Unknown });
     world.run().await;
     assert_eq!(world.ended(&customer, send).await.disposition, Disposition::NetworkFailure);
     world.audit().await;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use app::Caller;
 use domain::{Disposition, MessageId, QuickSendId, Status};
-use engine::{CallKey, Cause, Event, Hop, Located, Outcome, Refusal, Target};
+use engine::{CallKey, Cause, Event, Hop, LastWord, Located, Outcome, Refusal, Target};
 use node::SLOT_BYTES;
 use store::quick_send::State;
 
@@ -94,7 +94,7 @@ async fn dialled_is_cancelled_and_never_called_again() {
     let mut killed = dialled().await;
     killed.restart().await;
     assert_eq!(killed.world.abandoned, [killed.call]);
-    killed.world.tell(Event::Abandoned { call: killed.call, confirmed: true });
+    killed.world.tell(Event::Abandoned { call: killed.call, word: LastWord::Unknown });
     killed.world.run().await;
     assert_eq!(killed.end().await, (Disposition::NetworkFailure, 0));
     killed.check_never_called_again().await;
@@ -118,7 +118,7 @@ async fn answered_is_hung_up_and_charged_for_what_is_on_record() {
     killed.world.tell(Event::Progress { call: killed.call, heard_ms: 6_000 });
     killed.restart().await;
     assert_eq!(killed.world.abandoned, [killed.call]);
-    killed.world.tell(Event::Abandoned { call: killed.call, confirmed: true });
+    killed.world.tell(Event::Abandoned { call: killed.call, word: LastWord::Unknown });
     killed.world.run().await;
     assert_eq!(killed.end().await, (Disposition::HeardInPart, 450));
     killed.check_never_called_again().await;
@@ -189,7 +189,7 @@ async fn a_full_file_takes_the_calls_that_nobody_vouches_for() {
     assert_eq!(killed.world.recorder.as_ref().unwrap().len(), 2);
     for call in lost {
         // Of a call that is not on record, nobody's word is taken: it may have been answered.
-        killed.world.tell(Event::Abandoned { call, confirmed: true });
+        killed.world.tell(Event::Abandoned { call, word: LastWord::Unknown });
     }
     killed.world.pass_s(UNANSWERED_S).await;
     assert_eq!(killed.world.recorder.as_ref().unwrap().len(), 2);
@@ -209,7 +209,7 @@ async fn after_a_loss_of_power_nothing_open_is_called_again() {
     world.start().await;
     assert_eq!(world.abandoned.len(), 1);
     // It knows as little of it as the first one did.
-    world.tell(Event::Abandoned { call: world.abandoned[0], confirmed: true });
+    world.tell(Event::Abandoned { call: world.abandoned[0], word: LastWord::Unknown });
     world.pass_s(UNANSWERED_S).await;
     assert!(matches!(world.state(&customer, send).await, State::Attempt { .. }));
     world.pass_s(ANSWERED_S - UNANSWERED_S).await;
@@ -313,13 +313,13 @@ async fn the_number_stays_excluded_until_the_old_call_is_cleared() {
     killed.world.pass_ms(4_000).await;
     assert!(killed.world.started.is_empty());
     // Nobody was there, or there was no room to try: that frees nobody, and it is tried again.
-    killed.world.tell(Event::Abandoned { call: killed.call, confirmed: false });
+    killed.world.tell(Event::Abandoned { call: killed.call, word: LastWord::Silent });
     killed.world.pass_ms(4_900).await;
     assert_eq!(killed.world.abandoned, [killed.call]);
     killed.world.pass_ms(200).await;
     assert_eq!(killed.world.abandoned, [killed.call; 2]);
     assert!(killed.world.started.is_empty());
-    killed.world.tell(Event::Abandoned { call: killed.call, confirmed: true });
+    killed.world.tell(Event::Abandoned { call: killed.call, word: LastWord::Unknown });
     killed.world.pass_ms(1_500).await;
     assert_eq!(killed.world.called(), ["09121234567"]);
     assert!(matches!(killed.world.state(&killed.customer, again).await, State::Attempt { .. }));
@@ -337,7 +337,7 @@ async fn without_news_of_the_old_call_the_number_is_free_when_it_cannot_be_up() 
         for _ in 0..long_s / 40 {
             killed.world.pass_s(40).await;
             // Its far end does not answer, however often it is asked.
-            killed.world.tell(Event::Abandoned { call: killed.call, confirmed: false });
+            killed.world.tell(Event::Abandoned { call: killed.call, word: LastWord::Silent });
         }
         assert!(killed.world.abandoned.len() > 4, "{answered}");
         let again = killed.world.submit(&killed.customer, "09121234567").await;
@@ -358,7 +358,7 @@ async fn who_listens_elsewhere_takes_nobodys_word() {
     // Nor does the one after it, although it listens where that one did.
     for _ in 0..2 {
         killed.restart().await;
-        killed.world.tell(Event::Abandoned { call: killed.call, confirmed: true });
+        killed.world.tell(Event::Abandoned { call: killed.call, word: LastWord::Unknown });
         killed.world.pass_s(UNANSWERED_S).await;
         assert!(killed.world.node.as_ref().unwrap().stats().calls == 1);
     }
@@ -375,7 +375,7 @@ async fn a_call_of_the_sandbox_is_over_when_its_process_is() {
     let mut killed = dialled_in(World::new(config).await).await;
     killed.world.tell(Event::Answered { call: killed.call, dialog: dialog() });
     killed.restart().await;
-    killed.world.tell(Event::Abandoned { call: killed.call, confirmed: false });
+    killed.world.tell(Event::Abandoned { call: killed.call, word: LastWord::Silent });
     killed.check_never_called_again().await;
     killed.end().await;
 }
@@ -402,12 +402,135 @@ async fn a_call_is_ended_at_each_server_that_may_have_it() {
             killed.world.state(&killed.customer, killed.send).await,
             State::Attempt { .. }
         ));
-        killed.world.tell(Event::Abandoned { call: killed.call, confirmed: true });
+        killed.world.tell(Event::Abandoned { call: killed.call, word: LastWord::Unknown });
         killed.world.run().await;
     }
     assert_eq!(asked.len(), 3);
     assert_eq!(killed.end().await, (Disposition::NetworkFailure, 0));
     killed.check_never_called_again().await;
+}
+
+/// Goal: who knew the call and has ended it is believed even if nothing is on record; who knows of
+/// no such call is not.
+#[tokio::test]
+async fn a_far_end_that_knew_the_call_is_believed_without_a_record() {
+    for (word, is_over) in [
+        (LastWord::Unanswered, true),
+        (LastWord::HungUp, true),
+        (LastWord::Unknown, false),
+        (LastWord::Silent, false),
+    ] {
+        let (mut world, customer, send) = leased().await;
+        world.kill();
+        world.boot = "boot-2";
+        world.start().await;
+        world.tell(Event::Abandoned { call: world.abandoned[0], word });
+        world.pass_s(UNANSWERED_S).await;
+        let state = world.state(&customer, send).await;
+        assert_eq!(matches!(state, State::Ended(_)), is_over, "{word:?}: {state:?}");
+        world.audit().await;
+    }
+}
+
+/// Goal: of a call of two legs only the one that hung up is over; if the first was never answered,
+/// the second was never rung.
+#[tokio::test]
+async fn a_second_leg_is_not_over_with_the_first() {
+    for (word, is_over) in [(LastWord::Unanswered, true), (LastWord::HungUp, false)] {
+        let mut world = World::new(config(10, 50)).await;
+        let customer = crate::secure_calls::customer(&world).await;
+        let send = crate::secure_calls::join(&world, &customer, "09121234567").await;
+        world.run().await;
+        assert_eq!(world.started.len(), 1);
+        world.kill();
+        world.boot = "boot-2";
+        world.file = MemoryFile::default();
+        world.start().await;
+        world.tell(Event::Abandoned { call: world.abandoned[0], word });
+        world.pass_s(UNANSWERED_S).await;
+        let state = world.state(&customer, send).await;
+        assert_eq!(matches!(state, State::Ended(_)), is_over, "{word:?}: {state:?}");
+    }
+}
+
+/// Goal: a first server that is dead keeps the second one neither from its CANCEL nor from ending
+/// the call; the dead one is asked again only in the next round.
+#[tokio::test]
+async fn a_dead_server_keeps_no_other_from_its_cancel() {
+    let mut config = config(10, 50);
+    let servers = ["192.0.2.1:5060", "192.0.2.2:5060"];
+    config.trunks[0].servers =
+        servers.map(|server| Located::at(Hop::udp(server.parse().unwrap()))).to_vec();
+    let mut killed = dialled_in(World::new(config).await).await;
+    killed.restart().await;
+    let silent = Event::Abandoned { call: killed.call, word: LastWord::Silent };
+    killed.world.tell(silent.clone());
+    killed.world.run().await;
+    assert_eq!(killed.world.abandoned.len(), 2, "the second is asked at once");
+    assert_ne!(killed.world.abandoned_at[0], killed.world.abandoned_at[1]);
+    // It does not know the call; only the first one may have it.
+    killed.world.tell(Event::Abandoned { call: killed.call, word: LastWord::Unknown });
+    killed.world.pass_ms(4_900).await;
+    assert_eq!(killed.world.abandoned.len(), 2);
+    killed.world.pass_ms(200).await;
+    assert_eq!(killed.world.abandoned_at[2], killed.world.abandoned_at[0]);
+    killed.world.tell(silent);
+    killed.world.pass_ms(5_100).await;
+    assert_eq!(killed.world.abandoned_at[3], killed.world.abandoned_at[0]);
+    assert!(matches!(
+        killed.world.state(&killed.customer, killed.send).await,
+        State::Attempt { .. }
+    ));
+    killed.world.tell(Event::Abandoned { call: killed.call, word: LastWord::Unanswered });
+    killed.world.run().await;
+    killed.check_never_called_again().await;
+    killed.end().await;
+}
+
+/// Goal: a process that dies again and again keeps no number longer than one that lives.
+#[tokio::test]
+async fn no_restart_puts_the_end_of_the_hold_off() {
+    let mut killed = dialled().await;
+    killed.restart().await;
+    for _ in 0..UNANSWERED_S / 50 {
+        killed.world.pass_s(50).await;
+        let state = killed.world.state(&killed.customer, killed.send).await;
+        assert!(matches!(state, State::Attempt { .. }));
+        killed.restart().await;
+    }
+    killed.world.pass_s(UNANSWERED_S % 50).await;
+    assert_eq!(killed.end().await, (Disposition::NetworkFailure, 0));
+    killed.check_never_called_again().await;
+}
+
+/// Goal: a trunk that was removed meanwhile keeps nobody from hanging up by the dialog.
+#[tokio::test]
+async fn a_call_of_a_trunk_that_is_gone_is_hung_up_by_its_dialog() {
+    let mut killed = dialled().await;
+    killed.world.tell(Event::Answered { call: killed.call, dialog: dialog() });
+    killed.world.config.trunks.clear();
+    killed.restart().await;
+    assert_eq!(killed.world.abandoned, [killed.call]);
+    killed.world.tell(Event::Abandoned { call: killed.call, word: LastWord::HungUp });
+    killed.check_never_called_again().await;
+    killed.end().await;
+}
+
+/// Goal: a call ends when its far end says so, and not when the next process began to ask; that
+/// changes nothing of what it costs.
+#[tokio::test]
+async fn a_recovered_call_ends_when_its_end_is_confirmed() {
+    let mut killed = dialled().await;
+    killed.world.tell(Event::Answered { call: killed.call, dialog: dialog() });
+    killed.world.tell(Event::Progress { call: killed.call, heard_ms: 6_000 });
+    killed.restart().await;
+    killed.world.pass_s(100).await;
+    let confirmed_at = killed.world.now.wall;
+    killed.world.tell(Event::Abandoned { call: killed.call, word: LastWord::HungUp });
+    killed.world.pass_s(5).await;
+    let end = killed.world.ended(&killed.customer, killed.send).await;
+    assert_eq!(end.ended_at, confirmed_at);
+    assert_eq!((end.facts.heard_ms, end.charge.0), (6_000, 450));
 }
 
 /// Goal: a process with any other number of shards finds every call, ends it in the shard that has
@@ -469,7 +592,7 @@ async fn a_restart_takes_no_status_back() {
         assert_eq!(killed.world.status(&killed.customer, killed.send).await, status);
         killed.restart().await;
         assert_eq!(killed.world.status(&killed.customer, killed.send).await, status);
-        killed.world.tell(Event::Abandoned { call: killed.call, confirmed: true });
+        killed.world.tell(Event::Abandoned { call: killed.call, word: LastWord::Unknown });
         killed.check_never_called_again().await;
         assert!(killed.world.app.live().is_empty());
     }

@@ -9,14 +9,14 @@ use crate::fixture::{World, busy, config, ended, heard_out};
 
 const OTHER: &str = "09129999999";
 
-async fn customer(world: &World) -> (app::Caller, MessageId) {
+pub async fn customer(world: &World) -> (app::Caller, MessageId) {
     let customer = world.account(10_000_000).await;
     let id = customer.0.account.id;
     set_permission(&world.app, id, Permission::SecureCalls, true).await.unwrap();
     customer
 }
 
-async fn join(world: &World, of: &(app::Caller, MessageId), first: &str) -> QuickSendId {
+pub async fn join(world: &World, of: &(app::Caller, MessageId), first: &str) -> QuickSendId {
     let new = NewSecureCall {
         first: first.to_owned(),
         second: OTHER.to_owned(),

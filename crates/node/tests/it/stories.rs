@@ -3,7 +3,7 @@
 
 use app::quick_send::Story;
 use domain::QuickSendId;
-use engine::{CallKey, Event, Ladder, Outcome, Recovered, Turn};
+use engine::{CallKey, Event, Ladder, LastWord, Outcome, Recovered, Turn};
 
 use crate::fixture::{World, busy, config, dialog, ended, heard_out, refused};
 
@@ -89,7 +89,7 @@ async fn a_recovered_call_says_what_was_known() {
         }
         world.kill();
         world.start().await;
-        world.tell(Event::Abandoned { call, confirmed: true });
+        world.tell(Event::Abandoned { call, word: LastWord::Unknown });
         world.run().await;
         let [(_, kept)] = &story(&world, send).await.ladders[..] else { panic!("{how_far:?}") };
         let ladder = Ladder::decode(&kept.rungs).unwrap();

@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 use super::caller::with_tag;
 use super::leg::{Calling, Former, Leg, Outcome, State, Why};
 use super::table::{Acknowledging, ClientMachine, ClientTransaction, Owner};
-use super::{Abandoned, Endpoint, Event, Failure, Full, LegId, Outputs, Party, Reason, Stage};
+use super::{
+    Abandoned, Endpoint, Event, Failure, Full, LastWord, LegId, Outputs, Party, Reason, Stage,
+};
 use crate::dialog::{Dialog, Origin};
 use crate::digest::{Answers, Credentials, Session};
 use crate::limits::MAX_INVITES;
@@ -26,8 +28,8 @@ const LOST: Reason = Reason { q850: 41 };
 pub(super) struct Ending {
     /// Legs that are still being ended.
     left: u8,
-    /// The peer confirmed the end of each so far.
-    confirmed: bool,
+    /// What the peer said of each so far, at least.
+    word: LastWord,
 }
 
 impl Endpoint {
@@ -56,14 +58,14 @@ impl Endpoint {
             Stage::Answered(snapshot) => {
                 let Some(dialog) = Dialog::restored(&snapshot) else {
                     // Nothing usable was written down: there is nobody to tell.
-                    out.events.push(Event::AbandonDone { token, confirmed: false });
+                    out.events.push(Event::AbandonDone { token, word: LastWord::Silent });
                     return Ok(());
                 };
                 let id = self.add_abandoned(token, dialog, State::Up)?;
                 if let Some(leg) = self.legs.get_mut(&id) {
                     leg.session = abandoned.credentials.map(Session::new);
                 }
-                self.abandons.insert(token, Ending { left: 1, confirmed: true });
+                self.abandons.insert(token, Ending { left: 1, word: LastWord::Unanswered });
                 let outcome = Outcome::Ended(Party::Us, Some(LOST.q850));
                 self.bye(now, id, outcome, Some(LOST), Answers::default(), out);
             }
@@ -85,7 +87,7 @@ impl Endpoint {
             return Err(Full::Taken);
         }
         let mut leg = Leg::new(dialog, state);
-        leg.abandoned = Some(Former { token, confirmed: false, in_force: false });
+        leg.abandoned = Some(Former { token, word: LastWord::Silent, in_force: false });
         let id = self.add_leg(key, leg);
         self.dialogs.insert(key, indexed.unwrap_or(id));
         Ok(id)
@@ -116,7 +118,7 @@ impl Endpoint {
         };
         let is_token = |text: &str| header::is_token(text.as_bytes());
         if !is_token(&local_tag) || !is_token(&branch) {
-            out.events.push(Event::AbandonDone { token, confirmed: false });
+            out.events.push(Event::AbandonDone { token, word: LastWord::Silent });
             return Ok(());
         }
         let mut remote = Vec::new();
@@ -146,8 +148,8 @@ impl Endpoint {
         }
         let left = u8::try_from(legs.len()).expect("at most MAX_INVITES");
         // What could not be cancelled is not known to be over.
-        let confirmed = left == tries;
-        self.abandons.insert(token, Ending { left, confirmed });
+        let word = if left == tries { LastWord::Unanswered } else { LastWord::Silent };
+        self.abandons.insert(token, Ending { left, word });
         for leg in legs {
             if let Some(leg) = self.legs.get_mut(&leg) {
                 leg.session = credentials.clone().map(Session::new);
@@ -222,7 +224,7 @@ impl Endpoint {
         let (Some(former), State::Calling(calling)) = (&mut leg.abandoned, &leg.state) else {
             return;
         };
-        former.confirmed = true;
+        former.word = LastWord::Unknown;
         let key = calling.transaction;
         if let Some(transaction) = self.clients.get_mut(key)
             && let ClientMachine::Invite(machine) = &mut transaction.machine
@@ -232,11 +234,11 @@ impl Endpoint {
         }
     }
 
-    /// The peer has said that a leg is over, and maybe that it was the one in force.
-    pub(super) fn confirm(&mut self, id: LegId, in_force: bool) {
+    /// The peer has said what became of a leg, and maybe that it was the one in force.
+    pub(super) fn confirm(&mut self, id: LegId, word: LastWord, in_force: bool) {
         if let Some(former) = self.legs.get_mut(&id).and_then(|leg| leg.abandoned.as_mut()) {
-            former.confirmed = true;
-            former.in_force |= in_force;
+            former.word = former.word.max(word);
+            former.in_force |= in_force && word > LastWord::Silent;
         }
     }
 
@@ -255,14 +257,24 @@ impl Endpoint {
     /// One leg of an abandoned call is over, for us at least. Where it was the one in force the
     /// call is, whatever becomes of the others: a proxy drops the CANCEL of what never was.
     pub(super) fn abandon_done(&mut self, former: Former, out: &mut Outputs) {
-        let Former { token, confirmed, in_force } = former;
+        let Former { token, word, in_force } = former;
         let Some(ending) = self.abandons.get_mut(&token) else { return };
         ending.left -= 1;
-        ending.confirmed &= confirmed;
+        ending.word = ending.word.min(word);
         if ending.left == 0 || in_force {
-            let confirmed = ending.confirmed || in_force;
+            let word = if in_force { word } else { ending.word };
             self.abandons.remove(&token);
-            out.events.push(Event::AbandonDone { token, confirmed });
+            out.events.push(Event::AbandonDone { token, word });
         }
+    }
+}
+
+/// What the answer to a BYE says of the call: it is over, or whoever is left of it is not there:
+/// those codes end a dialog, or the session in it (§15.1.1, RFC 5057 §5.1). Others say nothing.
+pub(super) fn word_of_bye(code: u16) -> LastWord {
+    match code {
+        200..300 => LastWord::HungUp,
+        404 | 408 | 410 | 480 | 481 | 484 | 485 | 604 => LastWord::Unknown,
+        _ => LastWord::Silent,
     }
 }

@@ -7,7 +7,7 @@ use super::compose::ReplyHead;
 use super::leg::{Leg, Outcome, State, Unacked, Why};
 use super::session_timer::{EXPIRED, names, not_understood, write_granted};
 use super::table::{ServerMachine, ServerTransaction};
-use super::{Endpoint, Event, LegId, Outputs, Party, Reason, ServerRequest};
+use super::{Endpoint, Event, LastWord, LegId, Outputs, Party, Reason, ServerRequest};
 use crate::admission::Verdict;
 use crate::dialog::{Dialog, Origin};
 use crate::digest::Answers;
@@ -379,7 +379,7 @@ impl Endpoint {
                 calling.early_bye.get_or_insert((tag.into(), q850));
             }
             // Both sides hang up: ours is under way and ends the leg.
-            State::Ending(_) => self.confirm(id, true),
+            State::Ending(_) => self.confirm(id, LastWord::HungUp, true),
         }
     }
 

@@ -3,12 +3,15 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::abandon::word_of_bye;
 use super::leg::{Calling, Ending, Leg, Outcome, State, Why};
 use super::session_timer::{min_se, names};
 use super::table::{
     Ack, Acknowledging, ClientMachine, ClientTransaction, Due, Owner, Plain, ServerMachine,
 };
-use super::{Endpoint, Event, Failure, Full, Invite, LegId, Outputs, Party, Reason, Timer};
+use super::{
+    Endpoint, Event, Failure, Full, Invite, LastWord, LegId, Outputs, Party, Reason, Timer,
+};
 use crate::dialog::{Dialog, Origin};
 use crate::digest::{Answers, Asked, Session};
 use crate::limits::MAX_INVITES;
@@ -289,7 +292,7 @@ impl Endpoint {
             (early.sdp.take(), early.ours.take())
         });
         if let Some(former) = &mut leg.abandoned {
-            former.confirmed = false;
+            former.word = LastWord::Silent;
             leg.dialog.skip_pracks();
         }
         if let Some(why) = calling.cancel {
@@ -358,7 +361,8 @@ impl Endpoint {
             return self.reinvite_heard(now, owner, response, out);
         };
         // After a challenge, or one for a longer interval, another INVITE may have been sent.
-        self.confirm(id, !matches!(response.code, 401 | 407 | 422));
+        let in_force = !matches!(response.code, 401 | 407 | 422);
+        self.confirm(id, LastWord::Unanswered, in_force);
         let Some(leg) = self.legs.get_mut(&id) else { return };
         let State::Calling(calling) = &mut leg.state else { return };
         let failure = match calling.cancel {
@@ -467,10 +471,7 @@ impl Endpoint {
             self.bye(now, id, outcome, reason, answers, out);
             return;
         }
-        // It is over, or was before (§15.1.2); another answer says nothing of the call.
-        if matches!(response.code, 200..300 | 481) {
-            self.confirm(id, true);
-        }
+        self.confirm(id, word_of_bye(response.code), true);
         self.finish(now, id, outcome, out);
     }
 

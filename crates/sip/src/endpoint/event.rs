@@ -155,10 +155,22 @@ pub enum Event {
     AbandonDone {
         /// The caller's token.
         token: u64,
-        /// The peer said that the call is over: it answered the INVITE for good or the BYE, or
-        /// knows of neither (481). Otherwise it was silent or refused, and the call may be up.
-        confirmed: bool,
+        /// What the peer said of the call.
+        word: LastWord,
     },
+}
+
+/// What a peer said of a call of a former life; the later, the more it says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LastWord {
+    /// Nothing: it was silent or refused, and the call may be up.
+    Silent,
+    /// That it knows of no such call. It may be up under other names.
+    Unknown,
+    /// That it has hung up.
+    HungUp,
+    /// That it has ended unanswered: the INVITE had a final response of 300 or more.
+    Unanswered,
 }
 
 /// Why there is no call.

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::reliable::{Early, Reliable};
-use super::{Failure, LegId, Party, Reason};
+use super::{Failure, LastWord, LegId, Party, Reason};
 use crate::dialog::Dialog;
 use crate::digest::{Answers, Session};
 use crate::message::Headers;
@@ -49,8 +49,8 @@ pub(super) struct Leg {
 pub(super) struct Former {
     /// The token of the call.
     pub(super) token: u64,
-    /// The peer said that this leg is over, or not there.
-    pub(super) confirmed: bool,
+    /// What the peer said of this leg.
+    pub(super) word: LastWord,
     /// What it said shows that this was the INVITE in force, so that no other one is: the next one
     /// goes out only once the one before is answered.
     pub(super) in_force: bool,

@@ -2,13 +2,17 @@
 
 use std::time::Duration;
 
-use sip::{Abandoned, DialogSnapshot, Event, Invite, Stage};
+use sip::{Abandoned, DialogSnapshot, Event, Invite, LastWord, Stage};
 
 use crate::bench::Bench;
 use crate::pair::{Pair, Side, addr, invite};
 
-const CONFIRMED: Event = Event::AbandonDone { token: 5, confirmed: true };
-const UNHEARD: Event = Event::AbandonDone { token: 5, confirmed: false };
+/// The peer said so much of the call.
+fn done(word: LastWord) -> Event {
+    Event::AbandonDone { token: 5, word }
+}
+
+const UNHEARD: Event = Event::AbandonDone { token: 5, word: LastWord::Silent };
 
 fn calling(tries: u8) -> Abandoned {
     let call = invite();
@@ -67,8 +71,7 @@ fn killed_at_any_moment() {
             let deadline = pair.now + Duration::from_secs(200);
             while pair.now < deadline && pair.step() {}
             if loss == 0 {
-                let confirmed = Event::AbandonDone { token: 5, confirmed: true };
-                assert!(pair.caller_events.contains(&confirmed), "killed at {at} ms");
+                assert!(!pair.caller_events.contains(&UNHEARD), "killed at {at} ms");
                 assert_eq!(crate::pair::ends(&pair.callee_events).len(), legs, "killed at {at} ms");
                 pair.drain();
             }
@@ -102,7 +105,8 @@ fn both_tries_are_cancelled() {
 /// one that was never sent holds nothing up. One that was challenged says nothing of the next.
 #[test]
 fn the_invite_in_force_decides() {
-    for (code, at_once, in_the_end) in [(487, true, CONFIRMED), (407, false, UNHEARD)] {
+    let over = done(LastWord::Unanswered);
+    for (code, at_once, in_the_end) in [(487, true, over), (407, false, UNHEARD)] {
         let mut bench = Bench::new();
         bench.act(|e, now, out| e.abandon(now, calling(2), out)).unwrap();
         let first = bench.response("CANCEL", code, "far", "");
@@ -129,7 +133,7 @@ fn answer_after_all() {
     assert_eq!(bench.methods(), ["CANCEL", "ACK", "BYE"]);
     assert_eq!(bench.events, [], "the BYE is not answered yet");
     bench.respond("BYE", 200, "", "");
-    assert_eq!(bench.events, [CONFIRMED]);
+    assert_eq!(bench.events, [done(LastWord::HungUp)]);
     bench.rest();
 }
 
@@ -147,7 +151,7 @@ fn unknown_to_the_peer() {
     bench.act(|e, now, out| e.abandon(now, calling(1), out)).unwrap();
     bench.respond("CANCEL", 481, "", "");
     bench.wait(Duration::from_secs(9));
-    assert_eq!(bench.events, [CONFIRMED]);
+    assert_eq!(bench.events, [done(LastWord::Unknown)]);
     bench.rest();
 }
 
@@ -178,16 +182,39 @@ fn answered(credentials: Option<sip::Credentials>) -> Abandoned {
     Abandoned { token: 5, stage: Stage::Answered(dialog), credentials }
 }
 
-/// Goal: only a peer that has ended the dialog, or knows of none, confirms its end.
+/// Goal: only a peer that has hung up, or that says that nobody of the dialog is there, tells of
+/// its end; one that refuses says nothing of it.
 #[test]
 fn what_a_bye_is_answered() {
-    for (code, told) in [(200, CONFIRMED), (481, CONFIRMED), (500, UNHEARD), (403, UNHEARD)] {
-        let mut bench = Bench::new();
-        bench.act(|e, now, out| e.abandon(now, answered(None), out)).unwrap();
-        bench.respond("BYE", code, "", "");
-        assert_eq!(bench.events, [told], "{code}");
-        bench.rest();
+    let cases = [
+        (LastWord::HungUp, &[200, 202][..]),
+        (LastWord::Unknown, &[404, 408, 410, 480, 481, 484, 485, 604]),
+        (LastWord::Silent, &[302, 400, 401, 403, 405, 483, 500, 502, 503, 603]),
+    ];
+    for (word, codes) in cases {
+        for &code in codes {
+            let mut bench = Bench::new();
+            bench.act(|e, now, out| e.abandon(now, answered(None), out)).unwrap();
+            bench.respond("BYE", code, "", "");
+            assert_eq!(bench.events, [done(word)], "{code}");
+            bench.rest();
+        }
     }
+}
+
+/// Goal: who hangs up while we do has done so, whatever it makes of our BYE then.
+#[test]
+fn a_bye_that_crosses_ours() {
+    let mut bench = Bench::new();
+    bench.act(|e, now, out| e.abandon(now, answered(None), out)).unwrap();
+    bench.hear(
+        "BYE sip:us SIP/2.0\nVia: SIP/2.0/UDP 192.0.2.2:5060;branch=z9hG4bKtheirs\n\
+         From: <sip:c@d>;tag=2\nTo: <sip:a@b>;tag=1\nCall-ID: call-1\nCSeq: 7 BYE\n\
+         Content-Length: 0\n\n",
+    );
+    bench.respond("BYE", 481, "", "");
+    assert_eq!(bench.events, [done(LastWord::HungUp)]);
+    bench.rest();
 }
 
 /// Goal: a trunk that wants credentials for a BYE, too, gets them from the next life.
@@ -204,7 +231,7 @@ fn a_challenged_bye() {
     bench.respond("BYE", 401, "", challenge);
     assert_eq!(bench.methods(), ["BYE", "BYE"]);
     bench.respond("BYE", 200, "", "");
-    assert_eq!(bench.events, [CONFIRMED]);
+    assert_eq!(bench.events, [done(LastWord::HungUp)]);
     bench.rest();
 }
 

@@ -21,7 +21,8 @@ pub struct Company {
 }
 
 impl Db {
-    /// Takes the node `name` until `until` with a new epoch, which fences off whoever had it.
+    /// Takes the node `name` until `until` with a new epoch, which fences off whoever had it, and
+    /// notes of the attempts that he left open since when nobody has them in hand.
     ///
     /// # Errors
     /// [`crate::Error::Unavailable`].
@@ -40,6 +41,9 @@ impl Db {
                    RETURNING id, epoch, joined_at_us";
         let row = tx.query_one(sql, values![name, until, now]).await?;
         let stamp = NodeStamp { node: row.get("id")?, epoch: row.get("epoch")? };
+        let sql = "UPDATE attempt SET lost_at_us = $3
+                   WHERE node_id = $1 AND epoch < $2 AND lost_at_us IS NULL";
+        tx.execute(sql, values![stamp.node, stamp.epoch, now]).await?;
         let company = company(&mut tx, stamp, &row, (now, until)).await?;
         tx.commit().await?;
         Ok((stamp, company))

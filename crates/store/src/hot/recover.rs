@@ -30,6 +30,8 @@ pub struct OpenAttempt {
     pub trunk: String,
     /// When it started.
     pub started_at: Timestamp,
+    /// When its node was taken by another process for the first time since.
+    pub lost_at: Option<Timestamp>,
     /// Who pays.
     pub account: AccountId,
     /// Whether that is a sandbox.
@@ -78,7 +80,7 @@ impl Db {
     pub async fn open_attempts(&self, stamp: NodeStamp) -> Result<Vec<OpenAttempt>> {
         let sql = "SELECT a.quick_send_id AS id, a.n AS n, a.node_id AS node_id, a.epoch AS epoch,
                           a.trunk AS trunk, a.started_at_us AS started_at_us,
-                          q.account_id AS account_id,
+                          a.lost_at_us AS lost_at_us, q.account_id AS account_id,
                           (SELECT c.sandbox_of FROM account c WHERE c.id = q.account_id)
                               AS sandbox_of,
                           q.destination AS destination,
@@ -104,7 +106,7 @@ impl Db {
     pub async fn orphans(&self, own: NodeId, ended_by: Timestamp) -> Result<Vec<Orphan>> {
         let sql = "SELECT a.quick_send_id AS id, a.n AS n, a.node_id AS node_id, a.epoch AS epoch,
                           a.trunk AS trunk, a.started_at_us AS started_at_us,
-                          q.account_id AS account_id,
+                          a.lost_at_us AS lost_at_us, q.account_id AS account_id,
                           (SELECT c.sandbox_of FROM account c WHERE c.id = q.account_id)
                               AS sandbox_of,
                           q.destination AS destination,
@@ -145,6 +147,7 @@ fn open_attempt(row: &Row) -> Result<OpenAttempt> {
         epoch: row.get("epoch")?,
         trunk: row.get("trunk")?,
         started_at: row.get("started_at_us")?,
+        lost_at: row.get("lost_at_us")?,
         account: row.get("account_id")?,
         sandbox: row.get::<Option<AccountId>>("sandbox_of")?.is_some(),
         destination: row.parse("destination", Destination::parse)?,

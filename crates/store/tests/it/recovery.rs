@@ -35,6 +35,13 @@ both_engines! {
         assert_eq!((attempt.account, attempt.message), (element.account, open.message));
         assert_eq!((attempt.clip_ms, attempt.hold), (10_000, element.hold));
         assert_eq!(attempt.destination, element.destination);
+        // Since when nobody has it in hand is told by who came first.
+        let lost_at = attempt.lost_at.unwrap();
+        let later = lost_at.plus_ms(60_000);
+        let (third, _) = world.db.take_node("a", later, later).await.unwrap();
+        let lost: Vec<_> = world.db.open_attempts(third).await.unwrap();
+        let lost: Vec<_> = lost.iter().map(|open| open.lost_at).collect();
+        assert_eq!(lost, [Some(lost_at), Some(later)]);
 
         // What node b has open is an orphan once b's lease has ended, for every node but b.
         assert_eq!(world.db.orphans(new.node, NOW).await.unwrap(), []);

@@ -80,6 +80,7 @@ fn shipped_migrations_are_pinned() {
         ("V80__touched.sql", 0xc2cd_4d53_499c_5a1a),
         ("V81__due_and_told.sql", 0x57c0_25b5_8644_097f),
         ("V82__reckoned.sql", 0x8e00_22cd_8473_0987),
+        ("V83__lost_at.sql", 0x1417_1a27_45c4_cc7f),
     ];
     let folder = crate_folder().join("migrations");
     let files: BTreeSet<String> = std::fs::read_dir(&folder)
