@@ -42,9 +42,9 @@ pub struct NodeConfig {
     /// call's end before the new INVITE comes, milliseconds.
     pub number_rest_ms: i64,
     /// How long a call that a killed process left behind unanswered may be up while nobody says
-    /// that it is over, milliseconds: the network lets a phone ring for three minutes at most
-    /// (RFC 3261 §16.6 step 11, timer C), and who answers then hangs up when nothing acknowledges
-    /// that for 64·T1 (§13.3.1.4). Its number is not called until then.
+    /// that it is over, milliseconds: networks let a phone ring for three minutes at most (the
+    /// least that a proxy has to, RFC 3261 §16.6 step 11, timer C), and who answers then hangs up
+    /// when nothing acknowledges that for 64·T1 (§13.3.1.4). Its number is not called until then.
     pub unanswered_ms: i64,
     /// How often the table of waiting jobs is read even if nobody woke us, milliseconds.
     pub reread_ms: i64,
