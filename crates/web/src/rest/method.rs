@@ -91,9 +91,15 @@ methods! {
     MakeSecureCall "MakeSecureCall", false, UNKNOWN_ERROR, MAKE_SECURE_CALL;
 }
 
+/// What GetCampaignsByDate is called, too (avanak-api, decision 4).
+const GET_CAMPAIGNS: &str = "GetCampaigns";
+
 impl Method {
     /// The method of a path segment, in any case.
     pub(crate) fn named(segment: &str) -> Option<Self> {
+        if segment.eq_ignore_ascii_case(GET_CAMPAIGNS) {
+            return Some(Self::GetCampaignsByDate);
+        }
         Self::ALL.iter().copied().find(|method| method.name().eq_ignore_ascii_case(segment))
     }
 }

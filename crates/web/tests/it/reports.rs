@@ -113,6 +113,7 @@ async fn campaigns_of_a_day_and_their_cost() {
     let found = ask("GetCampaignsByDate", &DAY).await;
     let alone = ask("GetCampaign", &[("CampaignID", "1")]).await;
     assert_eq!(found["Campaigns"], json!([alone]));
+    assert_eq!(ask("GetCampaigns", &DAY).await, found, "which is its other name");
     let both = [DAY[0], ("ToDate", "2026-11-23")];
     let found = ask("GetCampaignsByDate", &both).await;
     let order: Vec<&Value> =
