@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use incoming::Incoming;
+use intake::places_in_families;
 use sip::{Endpoint, LastWord, LegId, RequestId};
 
 use crate::call::{Call, Plan, PortSound, Wires};
@@ -136,7 +137,7 @@ impl Engine {
         let wires = Wires {
             sip,
             sip_out: sip::Outputs::default(),
-            wheel: Wheel::new(config.rtp.len()),
+            wheel: Wheel::new(places_in_families(&config.rtp)),
             demux: Demux::default(),
             sound: vec![PortSound::default(); config.rtp.len()],
             counters: Counters::default(),

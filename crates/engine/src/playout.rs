@@ -176,7 +176,9 @@ pub(crate) enum Step {
 pub(crate) struct Wheel {
     epoch: Option<Instant>,
     slots: [Slot; SLOTS],
-    /// How many ports there are, when every tick has a port of its own.
+    /// The place of each port among those of its family, IPv4 or IPv6.
+    places: Vec<u8>,
+    /// How many of a family there are, when every tick has a port of its own.
     ports: Option<u8>,
     late_frames: u64,
     /// How many calls there are, and whether those are many.
@@ -194,12 +196,14 @@ struct Slot {
 }
 
 impl Wheel {
-    /// An empty wheel for this many RTP ports.
-    pub(crate) fn new(ports: usize) -> Self {
+    /// An empty wheel for RTP ports with these places among those of their family.
+    pub(crate) fn new(places: Vec<u8>) -> Self {
+        let ports = places.iter().max().map_or(1, |last| usize::from(*last) + 1);
         let even = ports.is_multiple_of(SLOTS) || SLOTS.is_multiple_of(ports);
         Self {
             epoch: None,
             slots: Default::default(),
+            places,
             ports: u8::try_from(ports).ok().filter(|_| even),
             late_frames: 0,
             calls: 0,
@@ -229,7 +233,10 @@ impl Wheel {
     pub(crate) fn tick_for(&self, port_slot: u8) -> u8 {
         let load = |tick: &u8| self.slots[usize::from(*tick)].playing.len();
         let (first, step) = match self.ports {
-            Some(ports) => (port_slot % SLOT_COUNT, ports),
+            Some(ports) => {
+                let place = self.places.get(usize::from(port_slot)).copied().unwrap_or(0);
+                (place % SLOT_COUNT, ports)
+            }
             None => (0, 1),
         };
         (first..SLOT_COUNT).step_by(step.into()).min_by_key(load).unwrap_or(0)
@@ -399,7 +406,7 @@ mod tests {
     fn a_call_sends_one_frame_each_20_ms_from_the_next_tick_on() {
         #[expect(clippy::disallowed_methods, reason = "any instant does as the origin")]
         let start = Instant::now();
-        let mut wheel = Wheel::new(20);
+        let mut wheel = Wheel::new((0..20).collect());
         let (mut rtp, mut notices) = (Vec::new(), Vec::new());
         wheel.serve(start, &mut rtp, &mut notices);
         wheel.add(start, 7, playing(1, 100));
@@ -421,7 +428,7 @@ mod tests {
     fn two_ticks_leave_together_unless_many_calls_play() {
         #[expect(clippy::disallowed_methods, reason = "any instant does as the origin")]
         let start = Instant::now();
-        let mut wheel = Wheel::new(20);
+        let mut wheel = Wheel::new((0..20).collect());
         let (mut rtp, mut notices) = (Vec::new(), Vec::new());
         for tick in 0..SLOT_COUNT {
             wheel.add(start, tick, playing(tick.into(), 1));
@@ -457,11 +464,26 @@ mod tests {
         assert!(sent.iter().all(|sent| *sent == 10), "{sent:?}");
     }
 
+    /// Goal: calls of one family use all ticks, whatever ports of the other lie beside theirs.
+    #[test]
+    fn the_ports_of_each_family_have_all_ticks() {
+        #[expect(clippy::disallowed_methods, reason = "any instant does as the origin")]
+        let start = Instant::now();
+        for ports in [5, 10, 20, 40] {
+            let mut wheel = Wheel::new((0..ports).chain(0..ports).collect());
+            for call in 0..200_u8 {
+                let tick = wheel.tick_for(ports + call % ports);
+                wheel.add(start, tick, playing(call.into(), 1));
+            }
+            assert!(wheel.slots.iter().all(|slot| slot.playing.len() == 10), "{ports}");
+        }
+    }
+
     #[test]
     fn a_late_wake_up_sends_two_frames_and_moves_the_rest_back() {
         #[expect(clippy::disallowed_methods, reason = "any instant does as the origin")]
         let start = Instant::now();
-        let mut wheel = Wheel::new(20);
+        let mut wheel = Wheel::new((0..20).collect());
         let (mut rtp, mut notices) = (Vec::new(), Vec::new());
         wheel.add(start, 2, playing(1, 100));
         wheel.serve(start + Duration::from_millis(2), &mut rtp, &mut notices);

@@ -51,10 +51,32 @@ pub fn advertised_to(sip: &Sip, trunks: &[(&str, SocketAddr)]) -> Result<Told> {
         told_by(side, &its)
     });
     let first = told.next().context("sip.listen is always set")??;
-    Ok(Told { first, v6: told.next().transpose()? })
+    let needed = trunks.iter().any(|(_, peer)| peer.is_ipv6());
+    let v6 = match told.next() {
+        Some(Err(error)) if !needed => {
+            let error = format!("{error:#}");
+            tracing::warn!(error, "sip.listen_v6 is of no use: this machine has no IPv6");
+            None
+        }
+        v6 => v6.transpose()?,
+    };
+    Ok(Told { first, v6 })
+}
+
+/// The address that one peer is told, when it is the only one of its family.
+///
+/// # Errors
+/// No address of ours works for it; the message says which key to set.
+pub fn told_to(sip: &Sip, name: &str, peer: SocketAddr) -> Result<IpAddr> {
+    can_reach(sip, name, peer)?;
+    told_by(sip.side_for(peer), &[(name, peer)])
 }
 
 fn can_reach(sip: &Sip, name: &str, trunk: SocketAddr) -> Result<()> {
+    let plain = trunk.ip().to_canonical();
+    if plain != trunk.ip() {
+        bail!("trunk '{name}' at {trunk} is {plain}, an address of IPv4: write it so");
+    }
     let Side { listen, .. } = sip.side_for(trunk);
     let (key, all) = match (trunk.is_ipv4(), sip.listen.is_ipv4()) {
         (false, true) => ("sip.listen_v6", "[::]"),
@@ -188,6 +210,25 @@ mod tests {
             let sip = Sip { public_address, ..at(listen) };
             assert_eq!(told(&sip, &["127.0.0.9:5060"]).unwrap(), "198.51.100.1");
         }
+    }
+
+    /// Goal: where a machine has IPv6 or not is no matter to trunks of IPv4.
+    #[test]
+    fn each_family_is_told_its_own_address() {
+        let listen_v6 = String::from("[::]:5060").try_into().unwrap();
+        let both = Sip { listen_v6, ..at("0.0.0.0:5060") };
+        let trunk = |text: &str| text.parse::<SocketAddr>().unwrap();
+        let (four, six) = (trunk("127.0.0.9:5060"), trunk("[::1]:5060"));
+        assert_eq!(advertised_to(&both, &[("four", four)]).unwrap().first, four_of_ours());
+        let told = advertised_to(&both, &[("four", four), ("six", six)]).unwrap();
+        assert_eq!((told.to(four), told.to(six)), (four_of_ours(), six.ip()));
+        assert_eq!(told_to(&both, "six", six).unwrap(), six.ip());
+        let mapped = told_to(&both, "mapped", trunk("[::ffff:192.0.2.1]:5060")).unwrap_err();
+        assert!(mapped.to_string().contains("write it so"), "{mapped}");
+    }
+
+    fn four_of_ours() -> IpAddr {
+        Ipv4Addr::LOCALHOST.into()
     }
 
     #[test]

@@ -51,6 +51,8 @@ pub struct Found {
     pub servers: Vec<Located>,
     /// How long that holds.
     pub valid_for: Duration,
+    /// Nothing was kept from us: every name server that was asked has answered.
+    pub complete: bool,
 }
 
 /// A question and what came of it, for whoever wants to know how a trunk was found.
@@ -116,7 +118,7 @@ impl Resolver {
         let mut until = began_at + LONGEST;
         let mut failure = None;
         while let Some(question) = search.question() {
-            let asked = self.ask(question).await;
+            let asked = self.ask(question, &mut failure).await;
             told.push(tell(question, &asked));
             let answer = match asked {
                 Ok((answer, valid_until)) => {
@@ -143,14 +145,20 @@ impl Resolver {
             return Err(failure.unwrap_or_else(nothing));
         }
         let valid_for = until.saturating_duration_since(clock::instant());
-        Ok(Found { servers, valid_for: valid_for.clamp(SHORTEST, LONGEST) })
+        let valid_for = valid_for.clamp(SHORTEST, LONGEST);
+        Ok(Found { servers, valid_for, complete: failure.is_none() })
     }
 
-    async fn ask(&self, question: &Question) -> Result<(Answer, Instant)> {
+    /// Why a part of the answer is missing comes out of `missed`.
+    async fn ask(
+        &self,
+        question: &Question,
+        missed: &mut Option<anyhow::Error>,
+    ) -> Result<(Answer, Instant)> {
         match question {
             Question::Naptr(name) => self.ask_for(question, name, RecordType::NAPTR).await,
             Question::Srv(name) => self.ask_for(question, name, RecordType::SRV).await,
-            Question::Addresses(name) => self.ask_for_addresses(question, name).await,
+            Question::Addresses(name) => self.ask_for_addresses(question, name, missed).await,
         }
     }
 
@@ -159,6 +167,7 @@ impl Resolver {
         &self,
         question: &Question,
         name: &str,
+        missed: &mut Option<anyhow::Error>,
     ) -> Result<(Answer, Instant)> {
         let (mut all, mut until, mut failure) = (Vec::new(), clock::instant() + LONGEST, None);
         for kind in &self.families {
@@ -171,11 +180,14 @@ impl Resolver {
                 Err(error) => failure = Some(error),
             }
         }
-        match failure {
-            Some(error) if all.is_empty() => Err(error),
-            Some(_) => Ok((Answer::Addresses(all), until.min(clock::instant() + NOTHING_TIME))),
-            None => Ok((Answer::Addresses(all), until)),
+        if let Some(error) = failure {
+            if all.is_empty() {
+                return Err(error);
+            }
+            *missed = Some(error);
+            until = until.min(clock::instant() + NOTHING_TIME);
         }
+        Ok((Answer::Addresses(all), until))
     }
 
     async fn ask_for(

@@ -81,13 +81,14 @@ pub struct Places {
 impl Reach {
     /// The servers of a trunk that can be reached from here, and how long that holds.
     async fn servers_of(&self, trunk: &domain::Trunk) -> Result<Found> {
-        let Found { mut servers, valid_for } = self.resolver.locate(trunk).await?;
+        let Found { mut servers, valid_for, complete } = self.resolver.locate(trunk).await?;
         let mut why = None;
         for server in &mut servers {
             server.addresses.retain(|address| match self.reaches(trunk, *address) {
                 Ok(()) => true,
                 Err(error) => {
-                    why.get_or_insert(error);
+                    let (trunk, error) = (&trunk.name, why.insert(error));
+                    tracing::debug!(trunk, %address, %error, "a server is left out");
                     false
                 }
             });
@@ -95,7 +96,7 @@ impl Reach {
         servers.retain(|server| !server.addresses.is_empty());
         match why {
             Some(why) if servers.is_empty() => Err(why),
-            _ => Ok(Found { servers, valid_for }),
+            _ => Ok(Found { servers, valid_for, complete }),
         }
     }
 
@@ -105,7 +106,7 @@ impl Reach {
     }
 
     fn reaches(&self, trunk: &domain::Trunk, address: SocketAddr) -> Result<()> {
-        let told = address::advertised_to(&self.sip, &[(&trunk.name, address)])?.to(address);
+        let told = address::told_to(&self.sip, &trunk.name, address)?;
         let advertised = self.advertised.to(address);
         if told != advertised {
             bail!(
@@ -218,14 +219,15 @@ fn take(
 ) {
     asked.remove(&of(trunk));
     let now = clock::instant();
-    let (found, again) = match found {
-        Ok(found) => (Ok(found.servers), found.valid_for),
-        Err(error) => (Err(error), RETRY_AFTER),
-    };
+    let again = found.as_ref().map_or(RETRY_AFTER, |found| found.valid_for);
     for same in used.iter().filter(|one| of(&one.trunk) == of(trunk)) {
         let name = &same.trunk.name;
         let servers = match &found {
-            Ok(servers) => servers.clone(),
+            Ok(found) if found.complete => found.servers.clone(),
+            Ok(found) => {
+                let before = known.remove(name).map(|place| place.servers);
+                beside(found.servers.clone(), before.unwrap_or_default())
+            }
             Err(error) => {
                 let before = known.remove(name).map(|place| place.servers);
                 still(&same.trunk, before, error)
@@ -233,6 +235,19 @@ fn take(
         };
         known.insert(name.clone(), Place { of: of(trunk), servers, until: now + again });
     }
+}
+
+/// What was found, with what was known before of a name of which DNS tells only a part just now.
+fn beside(mut found: Vec<Located>, before: Vec<Located>) -> Vec<Located> {
+    for mut server in before {
+        let known: Vec<Hop> = found.iter().flat_map(Located::hops).collect();
+        let transport = server.transport;
+        server.addresses.retain(|&address| !known.contains(&Hop { transport, address }));
+        if !server.addresses.is_empty() {
+            found.push(server);
+        }
+    }
+    found
 }
 
 /// From where a trunk calls us: its servers' addresses, and the networks that it names.
@@ -311,8 +326,18 @@ async fn told_to(sip: &Sip, trunks: &[domain::Trunk]) -> Result<Told> {
     let resolver = Resolver::new(sip)?;
     let mut known = Vec::new();
     for trunk in trunks {
+        let name = trunk.name.as_str();
         match resolver.locate(trunk).await {
-            Ok(found) => known.push((trunk.name.as_str(), first_of(&found.servers).address)),
+            Ok(found) => {
+                let first = first_of(&found.servers).address;
+                let hops = found.servers.iter().flat_map(Located::hops);
+                // Of the other family only what can be reached has a say.
+                let other = hops.map(|hop| hop.address).find(|address| {
+                    address.is_ipv4() != first.is_ipv4()
+                        && address::told_to(sip, name, *address).is_ok()
+                });
+                known.extend([Some(first), other].into_iter().flatten().map(|at| (name, at)));
+            }
             Err(error) => {
                 let (trunk, error) = (&trunk.name, format!("{error:#}"));
                 tracing::warn!(trunk, error, "a trunk is not found");
@@ -468,6 +493,19 @@ pub fn refused(error: app::Error<TrunkRefusal>) -> anyhow::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Goal: what DNS does not tell just now is still there.
+    #[test]
+    fn a_part_of_an_answer_takes_nothing_away() {
+        let server = |addresses: &[&str]| Located {
+            addresses: addresses.iter().map(|address| address.parse().unwrap()).collect(),
+            ..Located::at(Hop::udp(SocketAddr::from(([192, 0, 2, 1], 5060))))
+        };
+        let (four, six) = ("192.0.2.1:5060", "[2001:db8::1]:5060");
+        let all = beside(vec![server(&[six])], vec![server(&[four, six])]);
+        assert_eq!(all, [server(&[six]), server(&[four])]);
+        assert_eq!(beside(vec![server(&[four])], vec![server(&[four])]), [server(&[four])]);
+    }
 
     #[test]
     fn what_the_rules_let_in_the_engine_knows() {

@@ -166,7 +166,8 @@ impl Engine {
         }
         let plan = Plan { may_be_at: undecided.may_be_at, ..plan };
         let (codecs, srtp) = undecided.sound();
-        let media = self.media_end(key, codecs, srtp, undecided.source);
+        let peer = heard_at(&undecided.offer).unwrap_or(undecided.source.ip());
+        let media = self.media_end(key, codecs, srtp, peer);
         let (agreed, sdp) = if undecided.offer.is_empty() {
             (None, media.local.print_offer())
         } else {
@@ -201,5 +202,16 @@ impl Engine {
         self.wires.counters.incoming_refused += 1;
         self.wires.events.push(Event::NotAnswered { call });
         self.wires.sip.reject(now, leg, code, "", &Headers::new(), &mut self.wires.sip_out);
+    }
+}
+
+/// Where a caller wants to hear, which may be of another family than where it signals from.
+fn heard_at(offer: &[u8]) -> Option<IpAddr> {
+    let described = sdp::Description::parse(offer).ok()?;
+    let of_sound = described.media.iter().find(|media| media.kind == "audio");
+    let connection = of_sound.and_then(|media| media.connection.as_ref());
+    match connection.or(described.connection.as_ref())? {
+        sdp::Connection::Address(address) => Some(*address),
+        sdp::Connection::Name(_) => None,
     }
 }

@@ -1,6 +1,6 @@
 //! How a new call is taken in, whoever began it: its port, its numbers, its place in the tables.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
 use media::{Codec, sdp};
@@ -36,7 +36,7 @@ impl Engine {
         if spec.codecs.is_empty() {
             spec.codecs = Codec::DEFAULT_ORDER.to_vec();
         }
-        let media = self.media_end(spec.call, &spec.codecs, spec.srtp, destination.address);
+        let media = self.media_end(spec.call, &spec.codecs, spec.srtp, destination.address.ip());
         let offer = media.local.print_offer();
         let invite =
             leg::invite(&self.config.secret, &spec, &destination, offer).ok_or(Refusal::BadSpec)?;
@@ -64,7 +64,7 @@ impl Engine {
         call: CallKey,
         codecs: &[Codec],
         srtp: Srtp,
-        peer: SocketAddr,
+        peer: IpAddr,
     ) -> MediaEnd {
         let port_slot = self.emptiest_port(peer);
         let address = self.config.rtp[usize::from(port_slot)];
@@ -92,11 +92,23 @@ impl Engine {
 
     /// The port with the fewest calls that a peer's family reaches; where none is, any: the call
     /// will not agree on sound.
-    fn emptiest_port(&self, peer: SocketAddr) -> u8 {
+    fn emptiest_port(&self, peer: IpAddr) -> u8 {
         let strange = |at: &SocketAddr| at.is_ipv4() != peer.is_ipv4();
         (0..=u8::MAX)
             .zip(self.config.rtp.iter().zip(&self.calls_on_port))
             .min_by_key(|(_, (at, calls))| (strange(at), **calls))
             .map_or(0, |(slot, _)| slot)
     }
+}
+
+/// The place of each RTP socket among those of its family.
+pub(super) fn places_in_families(rtp: &[SocketAddr]) -> Vec<u8> {
+    let mut next = [0_u8; 2];
+    let place = |at: &SocketAddr| {
+        let next = &mut next[usize::from(at.is_ipv6())];
+        let place = *next;
+        *next = next.saturating_add(1);
+        place
+    };
+    rtp.iter().map(place).collect()
 }

@@ -142,6 +142,8 @@ impl Stage {
 
 /// The longest origin that is kept, in characters of up to four bytes.
 const ORIGIN_CHARS_MAX: usize = 64;
+/// The longest place that is kept: an address with a port of each family.
+const PLACE_CHARS_MAX: usize = 96;
 
 impl<F: SlotFile> Recorder<F> {
     /// Opens the file and reads what an earlier process left. `origin` names the running boot of
@@ -316,7 +318,7 @@ impl<F: SlotFile> Recorder<F> {
     /// Whether the process that wrote it was reached here: then peers know its calls by the names
     /// that this one would give them (RFC 3261 §9.1, §17.2.3).
     pub(crate) fn was_at(&self, at: &str) -> bool {
-        at.chars().take(ORIGIN_CHARS_MAX).eq(self.at.chars())
+        at.chars().take(PLACE_CHARS_MAX).eq(self.at.chars())
     }
 
     /// Notes that nothing is known any more of how far a call came.
@@ -328,7 +330,7 @@ impl<F: SlotFile> Recorder<F> {
     /// Makes the file serve an epoch: from now on a missing call of it, or of any before it, was
     /// not dialled. Every earlier call of which that is not sure must have been adopted before.
     pub(crate) fn begin_epoch(&mut self, taken: NodeStamp, at: &str) -> Result<(), SlotError> {
-        let at: String = at.chars().take(ORIGIN_CHARS_MAX).collect();
+        let at: String = at.chars().take(PLACE_CHARS_MAX).collect();
         let header = slot::Header { origin: self.origin.clone(), served: taken, at: at.clone() };
         self.file.write_at(0, &slot::encode_header(&header))?;
         (self.served, self.at) = (Some(taken), at);

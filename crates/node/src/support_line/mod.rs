@@ -64,6 +64,8 @@ pub struct Settings {
     pub greeting: String,
     /// The host of our URIs.
     pub host: String,
+    /// The same for phones of IPv6, when others are reached by IPv4.
+    pub host_v6: Option<String>,
     /// Where requests can be left while the line is closed, for an SMS to who calls then; empty
     /// for none.
     pub ticket_link: String,

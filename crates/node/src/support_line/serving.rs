@@ -176,9 +176,12 @@ impl SupportLine {
             None => Arc::clone(&self.music),
         };
         let shown = sent.as_ref().map_or("anonymous", PhoneNumber::national);
+        let (Target::Address { address, .. } | Target::Phone { address, .. }) = &target;
+        let host = self.settings.host_v6.as_ref().filter(|_| address.is_ipv6());
+        let host = host.unwrap_or(&self.settings.host);
         let leg = SecondLeg {
+            from_uri: format!("sip:{shown}@{host}"),
             target,
-            from_uri: format!("sip:{shown}@{}", self.settings.host),
             credentials: None,
             codecs: Vec::new(),
             srtp: Srtp::Optional,

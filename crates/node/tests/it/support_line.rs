@@ -32,6 +32,7 @@ fn switch(world: &World) -> SupportLine {
         numbers: vec![NUMBER.to_owned()],
         greeting: words::GREETING.to_owned(),
         host: "avanak.invalid".to_owned(),
+        host_v6: None,
         ticket_link: LINK.to_owned(),
     };
     SupportLine::new(world.app.clone(), settings)

@@ -70,9 +70,14 @@ async fn add(app: &App, config: &Config, new: NewPhone, json: bool) -> Result<()
         });
         return say(&shown.to_string());
     }
-    let registrar =
-        SocketAddr::new(trunks::advertised_by(config).await?.first, config.sip.listen.port());
-    say(&format!("registrar  {registrar}"))?;
+    let told = trunks::advertised_by(config).await?;
+    for listen in config.sip.sides().map(|side| side.listen) {
+        let registrar = SocketAddr::new(told.to(listen), listen.port());
+        // A machine without IPv6 has none to tell.
+        if registrar.is_ipv4() == listen.is_ipv4() {
+            say(&format!("registrar  {registrar}"))?;
+        }
+    }
     say(&format!("user name  {}", phone.username))?;
     say(&format!("password   {}   (shown only now)", phone.password))
 }

@@ -22,7 +22,7 @@ use tokio::task::JoinHandle;
 use super::{open, say};
 use crate::address::Told;
 use crate::clock::{self, Clocks};
-use crate::config::Config;
+use crate::config::{Config, ListenV6};
 use crate::node_loop::{NodeLoop, Parts};
 use crate::open_files::Shares;
 use crate::outbound::Outbound;
@@ -70,7 +70,7 @@ impl Serve {
 ///
 /// # Errors
 /// Whatever kept it from starting, or ended it before it was told to stop.
-pub async fn run(config: Config) -> Result<ExitCode> {
+pub async fn run(mut config: Config) -> Result<ExitCode> {
     telemetry::start_logs(&config.log)?;
     // Before anything counts: what is counted earlier is counted for nobody.
     let metrics = telemetry::start_metrics()?;
@@ -80,6 +80,9 @@ pub async fn run(config: Config) -> Result<ExitCode> {
     let _lock = lock::take(&config.node.data_dir)?;
     let used = trunks::take_over(&config, db.clone()).await?;
     let advertised = trunks::advertised(&config, &used).await?;
+    if advertised.v6.is_none() {
+        config.sip.listen_v6 = ListenV6::default();
+    }
     let sandbox = start_sandbox(&config, used.is_empty())?;
     let sandbox_trunk =
         sandbox.as_ref().map(|sandbox| sandbox_trunk(&config, sandbox.address)).transpose()?;
@@ -386,6 +389,7 @@ fn line_settings(config: &Config, advertised: Told) -> node::support_line::Setti
         numbers: config.support.line.clone(),
         greeting: config.support.greeting.clone(),
         host: address::host(advertised.first),
+        host_v6: advertised.v6.map(address::host),
         ticket_link: config.support.ticket_link.clone(),
     }
 }

@@ -308,7 +308,7 @@ fn password_from_input() -> Result<String> {
 async fn check_reach(config: &Config, trunk: &Described) -> Result<()> {
     let found = Resolver::new(&config.sip)?.locate(trunk).await?;
     let address = trunks::first_of(&found.servers).address;
-    address::advertised_to(&config.sip, &[(&trunk.name, address)]).map(drop)
+    address::told_to(&config.sip, &trunk.name, address).map(drop)
 }
 
 async fn set(

@@ -19,7 +19,7 @@ impl TryFrom<String> for PublicAddress {
         if text.is_empty() {
             return Ok(Self(None));
         }
-        let usable = |ip: &IpAddr| !ip.is_unspecified() && !ip.is_multicast();
+        let usable = |ip: &IpAddr| !ip.is_unspecified() && !ip.is_multicast() && is_plain(*ip);
         let address = text.parse().ok().filter(usable);
         address
             .map(|address| Self(Some(address)))
@@ -31,6 +31,13 @@ impl From<PublicAddress> for String {
     fn from(address: PublicAddress) -> Self {
         address.0.map(|address| address.to_string()).unwrap_or_default()
     }
+}
+
+/// Whether an address is of one family and needs no interface beside it: neither one of IPv4 written
+/// as IPv6, nor one of a single link.
+fn is_plain(ip: IpAddr) -> bool {
+    let of_link = matches!(ip, IpAddr::V6(ip) if ip.is_unicast_link_local());
+    !of_link && ip.to_canonical() == ip
 }
 
 /// An address of IPv6 with a port, or nothing: the empty text.
@@ -45,7 +52,7 @@ impl TryFrom<String> for ListenV6 {
         if text.is_empty() {
             return Ok(Self(None));
         }
-        let usable = |at: &SocketAddrV6| at.ip().to_ipv4_mapped().is_none();
+        let usable = |at: &SocketAddrV6| is_plain((*at.ip()).into());
         let address = text.parse().ok().filter(usable);
         address
             .map(|address| Self(Some(address)))
@@ -92,6 +99,9 @@ impl Sip {
             if public.is_some_and(|public| public.is_ipv4() != listen.is_ipv4()) {
                 bail!("sip.public_address{key} and sip.listen{key} must both be IPv4 or both IPv6");
             }
+        }
+        if !is_plain(self.listen.ip()) {
+            bail!("sip.listen: {} is no address that peers of one family reach", self.listen);
         }
         if self.listen_v6.0.is_none() {
             if self.public_address_v6.0.is_some() {

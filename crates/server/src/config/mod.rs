@@ -138,7 +138,7 @@ section! {
     Sip {
         /// Address and UDP port for SIP; port 0 takes a free one. Audio uses the same address.
         /// This machine only, until you set it; trunks elsewhere need `0.0.0.0:5060`, all
-        /// addresses of the machine, or one of them.
+        /// addresses of the machine, or one of them. `[::]:5060` is IPv6 alone.
         listen: SocketAddr = SocketAddr::from(([127, 0, 0, 1], 5060)),
         /// The same for IPv6, beside `listen` for IPv4: `[::]:5060` or one of the machine's
         /// addresses. Empty: one family, that of `listen`.

@@ -100,7 +100,7 @@ fn via(transport: Transport, local: SocketAddr) -> (SocketAddr, Vec<u8>) {
 
 /// The place of a peer's family in [`Composer::vias`].
 fn family(address: SocketAddr) -> usize {
-    usize::from(address.ip().to_canonical().is_ipv6())
+    usize::from(address.is_ipv6())
 }
 
 impl Composer {
