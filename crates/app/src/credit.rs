@@ -84,10 +84,12 @@ pub(crate) fn or_lost<T: Default>(tried: Result<T, Lost>) -> std::result::Result
 /// Proposes what breached months pay back, and follows their revisions: of every month that is
 /// frozen by itself. The answer is how many credits were proposed.
 ///
+/// What fails of one account keeps no other from its credits; the failure is told at the end.
+///
 /// # Errors
 /// The database failed.
 pub async fn propose_due(app: &App) -> std::result::Result<u64, Failure> {
-    let (now, mut proposed) = (app.now(), 0);
+    let (now, mut proposed, mut failed) = (app.now(), 0, None);
     let mut reads = app.read().await?;
     let (held, published) = (Held::read(&mut reads).await?, Published::read(&mut reads).await?);
     drop(reads);
@@ -105,10 +107,13 @@ pub async fn propose_due(app: &App) -> std::result::Result<u64, Failure> {
             drop(reads);
             let Some(last) = statements.last() else { break };
             after = last.number();
-            proposed += propose_of(app, month, &statements).await?;
+            match propose_of(app, month, &statements).await {
+                Ok(count) => proposed += count,
+                Err(failure) => failed = Some(failure),
+            }
         }
     }
-    Ok(proposed)
+    failed.map_or(Ok(proposed), Err)
 }
 
 /// Proposes what these statements of a month pay back, each as long as it is the last of its
@@ -127,7 +132,7 @@ pub async fn propose_of(
     let (held, published) = (Held::read(&mut reads).await?, Published::read(&mut reads).await?);
     drop(reads);
     let in_time = violation::in_time(&held, month, now)?;
-    let mut proposed = 0;
+    let (mut proposed, mut failed) = (0, None);
     for statement in statements {
         let verdict = violation::standing(&held, statement, now)?;
         let rules = Rules { now, in_time, verdict, published: &published };
@@ -135,9 +140,12 @@ pub async fn propose_of(
             continue;
         }
         let tried = app.write(async |tx| rules.follow(tx, statement).await).await;
-        proposed += or_lost(tried)?;
+        match or_lost(tried) {
+            Ok(count) => proposed += count,
+            Err(failure) => failed = Some(failure),
+        }
     }
-    Ok(proposed)
+    failed.map_or(Ok(proposed), Err)
 }
 
 /// Takes a credit back, as far as it was not given.
@@ -262,9 +270,10 @@ pub(crate) async fn reckon_anew(
     let mut credits = store::credit::of_month(tx, account, month).await?;
     credits.retain(|kept| kept.new.key.track == Track::Availability);
     credits.sort_by_key(|kept| kept.new.key.subscription);
-    // A revision proposes for the whole account: it would bring back what staff waived.
+    // A revision proposes for the whole account: it would bring back what staff waived. The same
+    // statement looked at again does not.
     if credits.iter().any(|kept| kept.credit.state() == State::Waived) {
-        return Ok(());
+        return Ok(store::month_statement::reckon_anew(tx, account, month).await?);
     }
     let mut is_raised = false;
     for of in credits.chunk_by(|one, two| one.new.key.subscription == two.new.key.subscription) {
@@ -272,7 +281,7 @@ pub(crate) async fn reckon_anew(
         let reversed = |moved: &Moved| moved.done == Move::Reverse && moved.actor != MACHINE;
         let by_staff = of.iter().any(|kept| kept.moves.iter().any(reversed));
         if by_staff || newest.credit.state() == State::Reversed {
-            return Ok(());
+            return Ok(store::month_statement::reckon_anew(tx, account, month).await?);
         }
         let but = But::Automatic(newest.new.key.subscription);
         let left = left_of_month(tx, &published, (account, month), but).await?;

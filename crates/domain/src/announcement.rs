@@ -4,6 +4,7 @@
 use crate::Timestamp;
 use crate::agreement::availability::Window;
 use crate::agreement::scope::CoveredPath;
+use crate::agreement::violation::Clause;
 use crate::calendar::day::{Day, Weekday};
 use crate::calendar::jalali::clock_time;
 
@@ -20,7 +21,7 @@ const PAUSES_MS: [i64; 6] = [5_000, 20_000, 60_000, 300_000, 900_000, 3_600_000]
 const PLANNED: &str = "نگهداری برنامه‌ریزی‌شده";
 const CHANGED: &str = "تغییر نگهداری برنامه‌ریزی‌شده";
 const CANCELLED: &str = "لغو نگهداری برنامه‌ریزی‌شده";
-const OVERSIGHT: &str = "نظارت بر توافق‌نامه: مهلت‌هایی که نزدیک یا گذشته‌اند";
+const OVERSIGHT: &str = "نظارت بر توافق‌نامه: مهلت‌ها و تخلف‌های تازه";
 const MORE: &str = "موارد دیگر، که «avanak oversight» نشان می‌دهد";
 const AWAY: &str = "سرویس‌هایی که در این زمان در دسترس نیستند";
 /// The months of the Persian calendar.
@@ -197,10 +198,19 @@ pub fn oversight_line(
     let due = due.map_or(String::new(), |due| format!("، تا {}", moment(due)));
     let holder = holder.filter(|name| is_line(name));
     let holder = holder.map_or(String::new(), |name| format!("، نزد {name}"));
-    format!("{what}: {} {}{due}{holder}", desk_name(subject), persian(&item.to_string()))
+    let number = match subject {
+        // Months are numbered by their digits.
+        "evidence" | "review" => format!("{}/{:02}", item / 100, item % 100),
+        _ => item.to_string(),
+    };
+    let name = match Clause::parse(subject) {
+        Some(clause) if kind == "entered" => clause.number(),
+        _ => desk_name(subject),
+    };
+    format!("{what}: {name} {}{due}{holder}", persian(&number))
 }
 
-/// What has a clock at the desk, as its manager knows it; the clause of an entry stays as it is.
+/// What has a clock at the desk, as its manager knows it.
 fn desk_name(word: &str) -> &str {
     match word {
         "ticket" => "تیکت",
@@ -215,7 +225,7 @@ fn desk_name(word: &str) -> &str {
         "notice" => "اعلان نگهداری",
         "dispute" => "اعتراض به تخلف",
         "payout" => "پرداخت جبران",
-        clause => clause,
+        other => other,
     }
 }
 
@@ -321,7 +331,12 @@ mod tests {
             line("missed", "ticket", Some("Sara")),
             "مهلت گذشته است: تیکت ۱۲، تا یکشنبه ۸ آذر ۱۴۰۵ ساعت ۰۲:۰۰، نزد Sara"
         );
-        assert_eq!(line("entered", "C26", Some("a\nb")), "تخلف ثبت شد: C26 ۱۲");
+        for clause in Clause::all() {
+            let told = format!("تخلف ثبت شد: {} ۱۲", clause.number());
+            assert_eq!(line("entered", clause.word(), Some("a\nb")), told);
+        }
+        let month = oversight_line(("near", "review"), 140_508, None, None);
+        assert_eq!(month, "مهلت نزدیک است: بازبینی ماه ۱۴۰۵/۰۸");
         for subject in crate::agreement::board::Subject::ALL {
             assert_ne!(desk_name(subject.word()), subject.word());
         }

@@ -72,7 +72,9 @@ pub async fn to_pay(app: &App, kept: &Kept) -> std::result::Result<Option<Rials>
     if pays == Rials::ZERO || matches!(claim.state(), State::Settled | State::Withdrawn) {
         return Ok(None);
     }
-    let had = had(&credits(&mut app.read().await?, kept).await?);
+    // What is still coming of a discount is taken back when the decision is told.
+    let is_told = claim.state() == State::Announced;
+    let had = had(&credits(&mut app.read().await?, kept).await?, is_told);
     let paid = claim.settled().map(|one| parts(one).1).next().unwrap_or(Rials::ZERO);
     Ok(Some(Rials((pays.0 - had.0 - paid.0).max(0))))
 }
@@ -85,9 +87,10 @@ async fn credits(reads: &mut impl Queries, kept: &Kept) -> store::Result<Vec<sto
     Ok(credits)
 }
 
-/// What credits have given, and what of them is still coming.
-fn had(credits: &[store::credit::Kept]) -> Rials {
-    let of = |one: &store::credit::Kept| one.credit.given().0.saturating_add(one.credit.coming().0);
+/// What credits have given, and perhaps what of them is still coming.
+fn had(credits: &[store::credit::Kept], and_coming: bool) -> Rials {
+    let coming = |one: &store::credit::Kept| if and_coming { one.credit.coming().0 } else { 0 };
+    let of = |one: &store::credit::Kept| one.credit.given().0.saturating_add(coming(one));
     Rials(credits.iter().map(of).fold(0, i64::saturating_add))
 }
 

@@ -63,6 +63,7 @@ impl Rules<'_> {
         let inputs = text.as_deref().and_then(Inputs::parse);
         let inputs = inputs.ok_or(Failure::of("reading what a month was computed from"))?;
         let subscriptions = store::subscription::of_accounts(tx, account, account).await?;
+        let asked = asked_for_by(&written);
         let (mut revision, mut proposed) = (statement.revision, 0);
         for (subscription, computed) in self.reckon(&inputs, &subscriptions) {
             let (amount, basis) = match computed {
@@ -72,7 +73,7 @@ impl Rules<'_> {
                 }
                 None => (Rials::ZERO, None),
             };
-            let of = (statement, &mut revision);
+            let of = (statement, asked, &mut revision);
             proposed += self.correct(tx, of, subscription, amount, basis).await?;
         }
         let terms = Terms { schedule: self.schedule(statement.month), is_late: !self.in_time };
@@ -137,12 +138,12 @@ impl Rules<'_> {
         }
     }
 
-    /// Brings what the month paid back so far to this amount, only by opposites. What was made of
-    /// this statement before is only raised.
+    /// Brings what the month paid back so far to this amount, only by opposites. What was made
+    /// since a person `asked` for it is only raised, and not where staff has refused it since.
     async fn correct(
         &self,
         tx: &mut Tx,
-        (statement, revision): (&MonthStatement, &mut u32),
+        (statement, asked, revision): (&MonthStatement, &MonthStatement, &mut u32),
         subscription: &Subscription,
         computed: Rials,
         basis: Option<Basis>,
@@ -161,18 +162,20 @@ impl Rules<'_> {
         });
         let Correction { take_back, propose } =
             correction(earlier.iter().map(|kept| &kept.credit), amount);
-        let of_it = |kept: &&Kept| kept.new.key.revision == statement.revision;
-        let before = earlier.iter().find(of_it);
-        if before.is_some() && (take_back || earlier.iter().any(is_refused)) {
+        let is_again = earlier.iter().any(|kept| kept.new.key.revision >= asked.revision);
+        let is_refused = earlier.iter().any(|kept| refusal(kept, asked).is_some());
+        if is_again && (take_back || is_refused) {
             return Ok(0);
         }
+        let of_it = |kept: &&Kept| kept.new.key.revision == statement.revision;
+        let before = earlier.iter().find(of_it);
         let paid_by = before.map(|kept| kept.new.basis.as_ref().map(|basis| basis.schedule));
         let reason = format!("revision {} of the month", statement.revision);
         let by = By { at: self.now, actor: MACHINE, reason: &reason };
         for kept in earlier.iter_mut().filter(|_| take_back) {
             take(tx, kept, by).await?;
         }
-        let refused = earlier.iter().map(|kept| refused_by_staff(kept, statement)).sum::<i64>();
+        let refused = earlier.iter().map(|kept| refused_by_staff(kept, asked)).sum::<i64>();
         let propose = Rials((propose.0 - refused).max(0));
         if propose == Rials::ZERO {
             return Ok(0);
@@ -233,25 +236,29 @@ fn narrowed(inputs: &Inputs, subscription: &Subscription) -> Inputs {
     }
 }
 
-/// Whether staff waived or reversed a credit.
-fn is_refused(kept: &Kept) -> bool {
-    let by_staff =
-        |moved: &Moved| matches!(moved.done, Move::Waive | Move::Reverse) && moved.actor != MACHINE;
-    kept.moves.iter().any(by_staff)
+/// The statement that a person signed last, or the first one: those after it were written by the
+/// machine, and ask for nothing that staff has refused meanwhile.
+fn asked_for_by(written: &[MonthStatement]) -> &MonthStatement {
+    let by_person = |one: &&MonthStatement| {
+        one.signed.as_ref().is_some_and(|(_, signer)| signer.as_str() != MACHINE)
+    };
+    written.iter().rev().find(by_person).unwrap_or(&written[0])
 }
 
-/// How much of a credit staff waived or reversed, so that this statement does not bring it back: it
-/// was written down before that, or by the machine. Whoever signs a revision after it asks for all
-/// of it again (I09).
-fn refused_by_staff(kept: &Kept, statement: &MonthStatement) -> i64 {
+/// The last time that staff waived or reversed a credit, unless a person has asked for it since.
+fn refusal<'k>(kept: &'k Kept, asked: &MonthStatement) -> Option<&'k Moved> {
     let by_staff = |moved: &&Moved| {
         matches!(moved.done, Move::Waive | Move::Reverse) && moved.actor != MACHINE
     };
-    let signer = statement.signed.as_ref().map_or(MACHINE, |(_, signer)| signer.as_str());
-    let holds = |moved: &Moved| signer == MACHINE || moved.at >= statement.made_at;
-    match kept.moves.iter().rev().find(by_staff) {
-        Some(moved) if holds(moved) => kept.credit.amount().0 - kept.credit.given().0,
-        _ => 0,
+    kept.moves.iter().rev().find(by_staff).filter(|moved| moved.at >= asked.made_at)
+}
+
+/// How much of a credit staff waived or reversed, so that this statement does not bring it back.
+/// Whoever signs a revision after it asks for all of it again (I09).
+fn refused_by_staff(kept: &Kept, asked: &MonthStatement) -> i64 {
+    match refusal(kept, asked) {
+        Some(_) => kept.credit.amount().0 - kept.credit.given().0,
+        None => 0,
     }
 }
 

@@ -550,6 +550,46 @@ async fn a_schedule_that_raises_a_past_month_pays_the_difference(world: &World) 
     assert_eq!(looked_at(world, 2, false).await, 0);
 }
 
+/// I09. Goal: what staff took back of one subscription is not raised with the other, however often
+/// that is, until a person asks for it again; from then on it is.
+async fn what_staff_took_back_is_not_raised_with_another(world: &World) {
+    let app = &world.app;
+    publish_now(app).await;
+    let account = world.customer(0).await.0.account.id;
+    let [one, other] = [
+        subscribe(app, account, &plan("all", 12, 12_000_000)).await,
+        subscribe(app, account, &plan("all", 12, 12_000_000)).await,
+    ];
+    a_breached_azar(world).await;
+    hour(app).await;
+    let wrong = credits(world, account).await.pop().unwrap();
+    assert_eq!(wrong.new.key.subscription, other);
+    credit::change(app, wrong.id, Step::Reverse, "Sara", "it was wrong").await.unwrap();
+    let mut paid = vec![(one, 0, 100_000), (other, 0, 100_000)];
+    let raise = async |to: &str| {
+        let more = crate::violation::SCHEDULE.replace("995800 1000", &format!("995800 {to}"));
+        let draft = compensation::draft(app, &more, "Maryam").await.unwrap();
+        compensation::publish(app, draft, "Reza", month("1405-09")).await.unwrap();
+        hour(app).await;
+    };
+    for (revision, percent) in [(1, "1500"), (2, "2000")] {
+        raise(percent).await;
+        paid.push((one, revision, 50_000));
+        assert_eq!(automatic(world, account).await, paid);
+    }
+    world.clock.advance_ms(1_000);
+    let more = span("1405/09/13 00:00", "1405/09/13 00:10");
+    seen(world, more, "api", &[more]).await;
+    let azar = month("1405-09");
+    availability::revise(app, Some(account), azar, "it was right", "Maryam").await.unwrap();
+    hour(app).await;
+    paid.push((other, 3, 200_000));
+    assert_eq!(automatic(world, account).await, paid);
+    raise("2500").await;
+    paid.extend([(one, 3, 50_000), (other, 4, 50_000)]);
+    assert_eq!(automatic(world, account).await, paid);
+}
+
 /// Goal: a breached month that pays nothing is reckoned once, and not each hour.
 async fn what_comes_to_nothing_is_reckoned_once(world: &World) {
     let app = &world.app;
@@ -630,6 +670,7 @@ async fn an_appeal_in_another_way_pays_the_difference(world: &World) {
 on_both_engines!(
     what_stays_unknown_counts_once_its_time_is_over,
     a_schedule_that_raises_a_past_month_pays_the_difference,
+    what_staff_took_back_is_not_raised_with_another,
     what_comes_to_nothing_is_reckoned_once,
     an_appeal_in_another_way_pays_the_difference,
     what_breaches_together_is_paid_together,

@@ -33,8 +33,8 @@ impl From<PublicAddress> for String {
     }
 }
 
-/// Whether an address is of one family and needs no interface beside it: neither one of IPv4 written
-/// as IPv6, nor one of a single link.
+/// Whether an address is of one family and needs no interface beside it: neither one of IPv4
+/// written as IPv6, nor one of a single link.
 fn is_plain(ip: IpAddr) -> bool {
     let of_link = matches!(ip, IpAddr::V6(ip) if ip.is_unicast_link_local());
     !of_link && ip.to_canonical() == ip
